@@ -1,0 +1,1 @@
+"""Fine-Tuning at Work: the small package behind the notebooks."""

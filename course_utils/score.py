@@ -1,0 +1,335 @@
+"""Answers to outcomes: correct, wrong, invented or refused; intervals; paired comparison.
+
+*Correct* is defined here and nowhere else, and proved against answers labelled by hand (tests/labels). The scorer looks for
+values and key words, not for meaning. Limits: it can miss a right answer in unexpected words, and it trusts a fluent
+sentence around the right values; the labelled set says how often (see tests/test_score.py).
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from course_utils.records import Answer, Question, Wanted
+from course_utils.settings import CourseError
+
+Outcome = Literal["correct", "wrong", "invented", "refused"]
+OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "invented", "refused")
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TENS_WORD = re.compile(rf"\b({'|'.join(_TENS)})(?:[- ]({'|'.join(_ONES[1:10])}))?\b")
+_ONES_WORD = re.compile(rf"\b({'|'.join(_ONES)})\b")
+_SPELLINGS = {"acknowledgement": "acknowledgment", "color": "colour", "center": "centre", "mail": "email", "emails": "email"}
+_BREAKS = {"and", "but", "while", "or", "whereas", ","}
+_NOT_A_DENIAL = set("more less than later earlier before after until unless only over under above exceed longer go within".split())
+_REFUSALS = re.compile(
+    r"\b(i (do not|don't|cannot|can't) (know|tell|say|answer|help with that)|i am not able to (say|tell|answer)|"
+    r"(do|does) not (say|tell|mention|state|cover|contain|give)|is not (given|mentioned|stated|covered)|"
+    r"(cannot|can't) be (found|answered)|i have no (information|way)|no information (about|on)|not something i know)\b"
+)
+_GENERAL = re.compile(r"\b(most|many|some) (companies|employers|firms|teams|offices|businesses)|in general|usually|typically|often|commonly\b")
+_CODE = re.compile(r"\b[A-Z]{1,4}-?\d{2,4}\b")
+_SECTION = re.compile(r"\bsections?\s+\d+(?:\.\d+)*", re.I)
+_UNITS = "day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one answer.
+
+    Attributes:
+        outcome: correct, wrong, invented or refused.
+        missing: What a right answer holds and this one does not.
+        forbidden: What a right answer does not hold and this one does, invented codes and figures included.
+    """
+
+    outcome: Outcome
+    missing: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    words: tuple[str, ...]
+    clause: tuple[int, ...]  # how many commas and "and"s stand before each word
+
+
+def _plain(text: str) -> str:
+    """Lower case, figures for number words, one form for money, per cent and "not"."""
+    text = text.lower().replace("\u2019", "'").replace("n't", " not").replace("cannot", "can not")
+    text = re.sub(r"'s\b", "", text)
+    text = re.sub(r"(?:€|\beur)\s*(\d[\d,.]*\d|\d)", r"\1 euros", text).replace("€", " euros ")
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    text = re.sub(r"\bper ?cent\b", "%", text)
+    text = _TENS_WORD.sub(lambda m: str(10 * (_TENS.index(m[1]) + 2) + (_ONES.index(m[2]) if m[2] else 0)), text)
+    return _ONES_WORD.sub(lambda m: str(_ONES.index(m[1])), text)
+
+
+def _stem(word: str) -> str:
+    word = _SPELLINGS.get(word, word)
+    word = re.sub(r"iz(e|ed|es|ing|ation)$", r"is\1", word)
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+_WORD = re.compile(r"[a-z]+|\d+(?:[.:]\d+)*|%|,")
+
+
+@lru_cache(maxsize=4096)
+def _sentences(text: str) -> tuple[_Sentence, ...]:
+    found = []
+    for part in re.split(r"(?<=[.!?;])\s+|\n+", _plain(text)):
+        words, clauses, clause = [], [], 0
+        for word in _WORD.findall(part):
+            clause += word in _BREAKS
+            if word != ",":
+                words.append(_stem(word))
+                clauses.append(clause)
+        found.append(_Sentence(tuple(words), tuple(clauses)))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for sentence in _sentences(text) for word in sentence.words)
+
+
+def _starts(words: Sequence[str], item: Sequence[str]) -> list[int]:
+    return [i for i in range(len(words) - len(item) + 1) if tuple(words[i : i + len(item)]) == tuple(item)]
+
+
+def _denied(sentence: _Sentence, start: int) -> bool:
+    """Whether a "not" or "never" stands up to three words before, in the same clause, and denies what follows."""
+    for i in range(max(0, start - 3), start):
+        if sentence.words[i] in ("not", "never", "no") and sentence.clause[i] == sentence.clause[start]:
+            return not _NOT_A_DENIAL.intersection(sentence.words[i + 1 : start])
+    return False
+
+
+def _find(item: str, text: str) -> int:
+    """Where an item stands in a text, as the number of words before it; -1 if nowhere.
+
+    `"A ~ B"` asks for A near B in one sentence: of all values with A's unit, A must be the nearest to B.
+    """
+    first, _, second = (part.strip() for part in item.partition("~"))
+    wanted, near = _words(first), _words(second)
+    before = 0
+    for sentence in _sentences(text):
+        for start in _starts(sentence.words, wanted):
+            denied = wanted[0][0].isdigit() and _denied(sentence, start)
+            if not denied and (not near or _is_nearest(sentence, wanted, near)):
+                return before + start
+        before += len(sentence.words)
+    return -1
+
+
+def _is_nearest(sentence: _Sentence, wanted: Sequence[str], near: Sequence[str], reach: int = 20) -> bool:
+    """Whether, for some mention of `near`, `wanted` is closer than any other value of the same unit."""
+    words, clause = sentence.words, sentence.clause
+    numeric = wanted[0][0].isdigit()
+    unit = tuple(wanted[1:])
+    rivals = [
+        i
+        for i in range(len(words) - len(unit))
+        if tuple(words[i : i + len(wanted)]) == tuple(wanted)
+        or (numeric and words[i][0].isdigit() and tuple(words[i + 1 : i + 1 + len(unit)]) == unit)
+    ]
+
+    def distance(start: int, anchor: int) -> int:
+        gap = start - anchor - len(near) if start > anchor else anchor - start - len(wanted)
+        return max(gap, 0) + 5 * abs(clause[start] - clause[anchor])
+
+    for anchor in _starts(words, near):
+        nearest = min(rivals, key=lambda start: distance(start, anchor), default=None)
+        if nearest is not None and tuple(words[nearest : nearest + len(wanted)]) == tuple(wanted):
+            if distance(nearest, anchor) <= reach:
+                return True
+    return False
+
+
+def holds(wanted: Wanted, answer: str) -> int:
+    """Where an answer holds a wanted value (or any of several), as a word position; -1 if it does not."""
+    places = [_find(item, answer) for item in ([wanted] if isinstance(wanted, str) else wanted)]
+    return min((p for p in places if p >= 0), default=-1)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer opens by saying that it does not know."""
+    opening = " ".join(re.split(r"(?<=[.!?])\s+", answer.lower().replace("\u2019", "'"))[:2])
+    return bool(_REFUSALS.search(opening))
+
+
+def is_broken(answer: str) -> bool:
+    """Whether an answer is empty or goes round in circles (some four words stand in it three times)."""
+    words = _words(answer)
+    fours = [words[i : i + 4] for i in range(len(words) - 3)]
+    return not words or any(fours.count(four) >= 3 for four in set(fours))
+
+
+def specifics(answer: str) -> set[str]:
+    """Codes, section numbers and figures with a unit: what a reader takes for a company's own facts."""
+    found = {code.upper().replace("-", "") for code in _CODE.findall(answer)}
+    found |= {re.sub(r"sections?\s+", "section ", s.lower()) for s in _SECTION.findall(answer)}
+    for sentence in _sentences(answer):
+        for word, unit in zip(sentence.words, sentence.words[1:], strict=False):
+            if word[0].isdigit() and unit in _UNITS and not (word == "1" and unit in ("time", "people")):
+                found.add(f"{word} {unit}")
+    return found
+
+
+def _invented(question: Question, answer: str, known: str) -> tuple[str, ...]:
+    """Specifics of an answer that neither the question, its documents, its reference nor the source section holds."""
+    wanted = [w if isinstance(w, str) else " . ".join(w) for w in question.must_include]
+    sections = [f"Section {d.section}. {d.title}. {d.text}" for d in question.documents or []]
+    told = [m.content for m in question.messages or []]
+    source = " . ".join([question.text, question.reference or "", known, *wanted, *sections, *told])
+    found = specifics(answer) - specifics(source)
+    if question.kind == "general" or _GENERAL.search(answer.lower()):
+        found = {s for s in found if s.startswith("section ") or s[0].isupper()}
+    return tuple(sorted(found))
+
+
+def judge(question: Question, answer: str, known: str = "") -> Verdict:
+    """The outcome of one answer.
+
+    *correct*: every wanted value is there (in order, if asked), nothing forbidden is, and it is no refusal; where the right
+    answer is "I don't know", a refusal without invented specifics. *refused*: says that it does not know, wrongly.
+    *invented*: not correct, and states a code, section or figure that its sources do not hold. *wrong*: everything else.
+
+    Args:
+        question: What was asked, with what a right answer holds.
+        answer: What was answered.
+        known: Further text that an answer may draw figures from (the source section of a company fact).
+    """
+    missing = tuple(str(w) for w in question.must_include if holds(w, answer) < 0)
+    forbidden = tuple(str(w) for w in question.must_not_include if holds(w, answer) >= 0)
+    invented = _invented(question, answer, known)
+    refusal = is_refusal(answer)
+    if is_broken(answer):
+        return Verdict("wrong", missing or ("a readable answer",))
+    if not question.must_include:
+        if refusal and not invented and not forbidden:
+            return Verdict("correct")
+        return Verdict("invented" if invented else "wrong", ("a plain 'I don't know'",), (*forbidden, *invented))
+    places = [holds(w, answer) for w in question.must_include]
+    in_order = not question.ordered or places == sorted(places)
+    if not missing and not forbidden and in_order and not refusal:
+        return Verdict("correct")
+    if refusal:
+        return Verdict("refused", missing, forbidden)
+    if not in_order and not missing:
+        missing = ("the right order",)
+    return Verdict("invented" if invented else "wrong", missing, (*forbidden, *invented))
+
+
+def interval(successes: int, n: int) -> tuple[float, float]:
+    """95% interval of a share, by Wilson's method (E. B. Wilson, 1927), through scipy.
+
+    Raises:
+        ValueError: If n is 0.
+    """
+    from scipy.stats import binomtest
+
+    if n == 0:
+        raise ValueError("no answers to score")
+    found = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def score(questions: Sequence[Question], answers: Sequence[Answer], known: Mapping[str, str] | None = None) -> dict:
+    """Score answers to a set of questions.
+
+    Args:
+        questions: The set.
+        answers: One answer for each question.
+        known: Source text by topic, for telling invented figures from true ones.
+
+    Returns:
+        `by_kind` (counts, and the interval of the share that is correct) and `items` (each outcome with its reasons).
+
+    Raises:
+        CourseError: If a question has no answer, or an answer no question.
+    """
+    given = {a.id: a for a in answers}
+    asked = {q.id for q in questions}
+    lost, stray = [q.id for q in questions if q.id not in given], [i for i in given if i not in asked]
+    if lost or stray:
+        what = f"{len(lost)} questions have no answer (first: {lost[0]})" if lost else f"{len(stray)} answers belong to no question"
+        raise CourseError(f"{what}.", "Answers and questions must be of the same set.", "Answer this set: course answer --help")
+    by_kind: dict[str, dict] = {}
+    items = []
+    for question in questions:
+        verdict = judge(question, given[question.id].answer, (known or {}).get(question.topic, ""))
+        row = by_kind.setdefault(question.kind, {"n": 0, **dict.fromkeys(OUTCOMES, 0)})
+        row["n"] += 1
+        row[verdict.outcome] += 1
+        items.append(
+            {"id": question.id, "outcome": verdict.outcome, "missing": list(verdict.missing), "forbidden": list(verdict.forbidden)}
+        )
+    for row in by_kind.values():
+        row["interval"] = interval(row["correct"], row["n"])
+    return {"by_kind": by_kind, "items": items}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B on the same questions.
+
+    Attributes:
+        difference: Share correct of B minus share correct of A.
+        low: Lower end of the 95% interval of the difference.
+        high: Upper end.
+        n: Questions that both answered.
+        verdict: "better", "worse" or "cannot tell", about B.
+        needed: Questions that would be needed to tell, if the difference is as seen; None when it can be told, or is nil.
+    """
+
+    difference: float
+    low: float
+    high: float
+    n: int
+    verdict: Literal["better", "worse", "cannot tell"]
+    needed: int | None = None
+
+    def sentence(self, a: str, b: str) -> str:
+        """The verdict in plain words."""
+        span = f"[{100 * self.low:.0f}, {100 * self.high:.0f}] points of {self.n} questions"
+        if self.verdict != "cannot tell":
+            return f"{b} is {self.verdict} than {a} by {100 * abs(self.difference):.0f} points; the interval of the change is {span}."
+        more = f" About {self.needed} questions would be needed." if self.needed else ""
+        return f"Cannot tell whether {b} differs from {a}: {100 * self.difference:+.0f} points, interval {span}.{more}"
+
+
+def compare(a: Mapping, b: Mapping) -> Comparison:
+    """Compare two scores of the same questions, question by question.
+
+    The interval is Agresti and Min's for paired shares ("Simple improved confidence intervals for comparing matched
+    proportions", Statistics in Medicine, 2005): half an answer is added to each cell of the two-by-two table.
+
+    Args:
+        a: A score, as `score` returns it.
+        b: Another one, of the same questions.
+
+    Raises:
+        CourseError: If they share no question.
+    """
+    right_a = {item["id"]: item["outcome"] == "correct" for item in a["items"]}
+    pairs = [(right_a[i["id"]], i["outcome"] == "correct") for i in b["items"] if i["id"] in right_a]
+    if not pairs:
+        raise CourseError("The two scores share no question.", "A paired comparison needs the same set.", "Score both on one set.")
+    n = len(pairs)
+    gained, lost = sum(y and not x for x, y in pairs), sum(x and not y for x, y in pairs)
+    up, down, total = gained + 0.5, lost + 0.5, n + 2
+    centre = (up - down) / total
+    spread = 1.96 * math.sqrt(up + down - (up - down) ** 2 / total) / total
+    low, high = max(-1.0, centre - spread), min(1.0, centre + spread)
+    verdict = "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+    difference = (gained - lost) / n
+    needed = None
+    if verdict == "cannot tell" and difference:
+        needed = math.ceil((1.96 + 0.84) ** 2 * ((gained + lost) / n - difference**2) / difference**2)
+    return Comparison(difference, low, high, n, verdict, needed)

@@ -1,0 +1,146 @@
+"""Where things lie, and what this machine can do.
+
+Limits: nothing here loads a library that takes seconds; torch is imported only when the machine is asked about.
+"""
+
+import os
+import platform
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "data"
+REFERENCE = DATA / "reference"
+QUESTIONS = DATA / "questions"
+OUTPUTS = Path(os.environ.get("COURSE_OUTPUTS", ROOT / "outputs"))
+SEED = 7
+
+
+class CourseError(Exception):
+    """What a person reads when something is wrong: at most three lines (what and where, what was expected, what to do).
+
+    Args:
+        what: What was wrong and where (file, line, field).
+        expected: What was expected, or None.
+        fix: What to do next.
+    """
+
+    def __init__(self, what: str, expected: str | None = None, fix: str | None = None):
+        self.lines = [" ".join(line.split()) for line in (what, expected, fix) if line]
+        super().__init__("\n".join(self.lines))
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback."""
+        return self.lines
+
+
+def shown(path: str | Path) -> str:
+    """A path as a person would write it: from the course folder where it lies inside, otherwise as given."""
+    path = Path(path)
+    try:
+        return path.resolve().relative_to(ROOT).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def made_or_reference(*parts: str) -> tuple[Path, str]:
+    """The file or folder this learner made under `outputs/`, or else the precomputed one under `data/reference/`.
+
+    Args:
+        *parts: Path below both folders, for example `("adapters", "company")`.
+
+    Returns:
+        The path and a word for where it comes from: "yours" or "precomputed".
+
+    Raises:
+        CourseError: If neither exists.
+    """
+    for root, word in ((OUTPUTS, "yours"), (REFERENCE, "precomputed")):
+        if root.joinpath(*parts).exists():
+            return root.joinpath(*parts), word
+    raise CourseError(
+        f"{'/'.join(parts)} is neither in outputs/ nor in data/reference/.",
+        "The course ships a precomputed copy of it.",
+        "Fetch the course again (git checkout data/reference), or make it with: make reference",
+    )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this computer offers, and why a choice was made.
+
+    Attributes:
+        system: Operating system and processor architecture.
+        cores: Cores this process may use.
+        memory_gb: Memory in GiB, all of it.
+        gpu: Name of the graphics card, or None.
+        bf16: Whether 16-bit arithmetic is fast here.
+        threads: Threads that PyTorch will use.
+        reasons: One sentence per choice.
+    """
+
+    system: str
+    cores: int
+    memory_gb: float
+    gpu: str | None
+    bf16: bool
+    threads: int
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpu else "cpu"
+
+
+def machine() -> Machine:
+    """Look at this computer. Takes a second the first time, because it imports torch."""
+    import psutil
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = int(os.environ.get("OMP_NUM_THREADS") or min(cores, 8))
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    if gpu:
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        why = f"16-bit training {'on' if bf16 else 'off'}: the card {'has' if bf16 else 'lacks'} it"
+    else:
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        bf16 = bool(supported())
+        why = f"16-bit training {'on' if bf16 else 'off'}: the processor {'has' if bf16 else 'lacks'} AVX512-BF16"
+    reasons = (
+        f"device {'GPU' if gpu else 'CPU'}: {gpu or 'no NVIDIA card was found; tiny needs none'}",
+        why,
+        f"{threads} threads: " + ("set by OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one for each core, at most 8"),
+    )
+    return Machine(
+        system=f"{platform.system()} {platform.machine()}",
+        cores=cores,
+        memory_gb=psutil.virtual_memory().total / 2**30,
+        gpu=gpu,
+        bf16=bf16,
+        threads=threads,
+        reasons=reasons,
+    )
+
+
+def set_seed(seed: int) -> None:
+    """Fix every source of chance that the course uses. Same seed, same machine: same result."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def peak_memory_gb() -> float:
+    """Peak memory of this process so far, in GiB (on Windows: the memory in use now)."""
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        return psutil.Process().memory_info().rss / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if platform.system() == "Darwin" else 2**20)

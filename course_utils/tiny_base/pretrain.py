@@ -1,0 +1,243 @@
+"""Train `tiny` from scratch on the generated corpus: on two CPU cores in about an hour, on a GPU in minutes.
+
+A plain PyTorch loop, because here nothing is fine-tuned and every second counts: fixed batch shapes, loss on the
+assistant's words only, 16-bit arithmetic where the processor has it, Muon for the matrices and AdamW for the rest.
+It saves a checkpoint every few minutes and goes on from there after being killed. Limits: one process, one device.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from course_utils.chat import encode
+from course_utils.records import write_json
+from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
+from course_utils.tiny_base import corpus
+from course_utils.tiny_base.tokenizer import VOCABULARY, train_tokenizer
+
+CONTEXT = 1024
+WIDTHS = (64, 128, 256, 512)  # tokens a row: few fixed shapes, because every new one costs the CPU a set-up
+SHARE_OF_ROWS = 8192  # padded tokens a batch
+
+
+def build_model():
+    """The architecture: a Llama of six layers, 256 wide, about 5.9 million parameters."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=6,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    return LlamaForCausalLM(config)
+
+
+class Batches:
+    """Endless batches of generated conversations, in a few fixed shapes.
+
+    Args:
+        tokenizer: The tokenizer of `tiny`.
+        seed: Seed of the stream.
+        skip: Batches to pass over (after a resume).
+    """
+
+    def __init__(self, tokenizer, seed: int, skip: int = 0):
+        self.tokenizer, self.seed, self.skip = tokenizer, seed, skip
+
+    def __iter__(self):
+        import torch
+
+        number = 0
+        waiting: dict[int, list] = {width: [] for width in WIDTHS}
+        for messages in corpus.stream(self.seed):
+            encoded = encode(self.tokenizer, messages, CONTEXT)
+            width = next((w for w in WIDTHS if len(encoded.ids) <= w), None)
+            if width is None:
+                continue
+            waiting[width].append(encoded)
+            if len(waiting[width]) == SHARE_OF_ROWS // width:
+                rows, waiting[width] = waiting[width], []
+                number += 1
+                if number <= self.skip:
+                    continue
+                ids = torch.zeros(len(rows), width, dtype=torch.long)
+                labels = torch.full((len(rows), width), -100, dtype=torch.long)
+                for i, row in enumerate(rows):
+                    ids[i, : len(row.ids)] = torch.tensor(row.ids)
+                    kept = torch.tensor(row.ids).masked_fill(torch.tensor(row.mask) == 0, -100)
+                    labels[i, : len(row.ids)] = kept
+                yield number, ids, labels
+
+
+def loss_of(model, ids, labels):
+    """Mean loss over the trained tokens; the vocabulary is only computed where it is needed."""
+    import torch
+
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
+    wanted = labels[:, 1:]
+    chosen = wanted != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[chosen]).float(), wanted[chosen])
+
+
+def optimizers(model, rate: float):
+    """Muon (K. Jordan and others, 2024) for the layers' matrices, AdamW for embeddings and norms."""
+    import torch
+
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+    ]
+
+
+def rate_at(share: float) -> float:
+    """The learning rate's course: up over the first hundredth, level, down to nothing over the last 40%."""
+    return min(share / 0.01, 1.0) * min(1.0, (1.0 - share) / 0.4 + 1e-3)
+
+
+def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float, minutes: float | None = None) -> Path:
+    """Train, or go on training, and leave the finished model in `out`.
+
+    Args:
+        out: Working folder: tokenizer, checkpoint, log, and at the end `model/`.
+        steps: Batches in all.
+        rate: Highest learning rate.
+        seed: Seed of weights and corpus.
+        save_minutes: Minutes between checkpoints.
+        minutes: If given, `steps` is set by measuring the first 20 batches, so that the whole fits into this time.
+
+    Returns:
+        The folder with the finished model.
+    """
+    import torch
+
+    here = machine()
+    torch.set_num_threads(here.threads)
+    set_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(out, seed)
+    model = build_model().to(here.device)
+    opts = optimizers(model, rate)
+    done, seen, spent = _resume(out, model, opts)
+    if done:
+        steps = json.loads((out / "plan.json").read_text())["steps"]
+    started = saved = time.monotonic()
+    log = open(out / "log.jsonl", "a", encoding="utf-8")
+    for number, ids, labels in Batches(tokenizer, seed, skip=done):
+        if minutes and number == 21 and not done:
+            steps = int(20 * minutes * 60 / (time.monotonic() - started))
+            write_json(out / "plan.json", {"steps": steps, "rate": rate, "seed": seed})
+        for opt in opts:
+            for group in opt.param_groups:
+                group["lr"] = rate * rate_at(number / max(steps, 1))
+        with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
+            loss = loss_of(model, ids.to(here.device), labels.to(here.device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+        seen += int((ids != 0).sum())
+        if number % 20 == 0:
+            passed = spent + time.monotonic() - started
+            row = {"step": number, "of": steps, "loss": round(float(loss), 4), "tokens": seen, "seconds": round(passed)}
+            print(json.dumps(row), file=log, flush=True)
+            left = (time.monotonic() - started) / (number - done) * (steps - number)
+            print(f"\rstep {number} of {steps}  loss {float(loss):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left", end="")
+        if time.monotonic() - saved > 60 * save_minutes:
+            _save(out, model, opts, number, seen, spent + time.monotonic() - started)
+            saved = time.monotonic()
+        if number >= steps:
+            break
+    _export(out, model, tokenizer, steps, seen, spent + time.monotonic() - started, here)
+    print(f"\nmade {shown(out / 'model')}: {steps} steps, {seen / 1e6:.1f} million tokens")
+    return out / "model"
+
+
+def _tokenizer(out: Path, seed: int):
+    from transformers import AutoTokenizer
+
+    if (out / "tokenizer" / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(out / "tokenizer")
+    stream = corpus.stream(seed + 1)
+    texts = ("\n".join(m["content"] for m in next(stream)) for _ in range(30_000))
+    return train_tokenizer(texts, out / "tokenizer", CONTEXT)
+
+
+def _save(out: Path, model, opts, number: int, seen: int, spent: float) -> None:
+    """Write the checkpoint to a temporary name, then rename it: a kill leaves the old one whole."""
+    import torch
+
+    state = {"model": model.state_dict(), "opts": [o.state_dict() for o in opts], "at": (number, seen, spent)}
+    torch.save(state, out / "checkpoint.tmp")
+    os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+
+
+def _resume(out: Path, model, opts) -> tuple[int, int, float]:
+    import torch
+
+    if not (out / "checkpoint.pt").exists():
+        return 0, 0, 0.0
+    state = torch.load(out / "checkpoint.pt", weights_only=True, map_location=model.device)
+    model.load_state_dict(state["model"])
+    for opt, saved in zip(opts, state["opts"], strict=True):
+        opt.load_state_dict(saved)
+    print(f"going on from step {state['at'][0]}")
+    return state["at"]
+
+
+def _export(out: Path, model, tokenizer, steps: int, seen: int, seconds: float, here) -> None:
+    import torch
+
+    folder = out / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    made = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": steps,
+        "tokens": seen,
+        "minutes": round(seconds / 60, 1),
+        "threads": here.threads,
+        "device": here.gpu or "CPU",
+        "corpus_sha256": corpus.fingerprint(),
+    }
+    write_json(folder / "pretraining.json", made)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=OUTPUTS / "base")
+    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--minutes", type=float, help="plan the steps so that the run takes about this long here")
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--save-minutes", type=float, default=3)
+    parser.add_argument("--install", action="store_true", help="put the finished model into data/models/tiny-base")
+    args = parser.parse_args()
+    folder = pretrain(args.out, args.steps, args.rate, args.seed, args.save_minutes, args.minutes)
+    if args.install:
+        place = DATA / "models" / "tiny-base"
+        place.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
+            shutil.copy(file, place / file.name)
+
+
+if __name__ == "__main__":
+    main()
