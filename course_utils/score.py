@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from course_utils.records import Answer, Question, Wanted
@@ -94,7 +95,8 @@ def _sentences(text: str) -> tuple[_Sentence, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """The words and figures of a text as the scorer compares them: lower case, figures for number words, no plural s."""
     return tuple(word for sentence in _sentences(text) for word in sentence.words)
 
 
@@ -116,7 +118,7 @@ def _find(item: str, text: str) -> int:
     `"A ~ B"` asks for A near B in one sentence: of all values with A's unit, A must be the nearest to B.
     """
     first, _, second = (part.strip() for part in item.partition("~"))
-    wanted, near = _words(first), _words(second)
+    wanted, near = words(first), words(second)
     before = 0
     for sentence in _sentences(text):
         for start in _starts(sentence.words, wanted):
@@ -165,9 +167,9 @@ def is_refusal(answer: str) -> bool:
 
 def is_broken(answer: str) -> bool:
     """Whether an answer is empty or goes round in circles (some four words stand in it three times)."""
-    words = _words(answer)
-    fours = [words[i : i + 4] for i in range(len(words) - 3)]
-    return not words or any(fours.count(four) >= 3 for four in set(fours))
+    said = words(answer)
+    fours = [said[i : i + 4] for i in range(len(said) - 3)]
+    return not said or any(fours.count(four) >= 3 for four in set(fours))
 
 
 def specifics(answer: str) -> set[str]:
@@ -273,6 +275,32 @@ def score(questions: Sequence[Question], answers: Sequence[Answer], known: Mappi
     for row in by_kind.values():
         row["interval"] = interval(row["correct"], row["n"])
     return {"by_kind": by_kind, "items": items}
+
+
+def score_files(questions: str | Path, answers: str | Path) -> dict:
+    """Score a file of answers against its set; the result carries what made it.
+
+    Raises:
+        CourseError: If a file is broken, or the two do not belong together.
+    """
+    from course_utils.records import read_rows, sha256
+    from course_utils.sources import source_of
+
+    asked, given = read_rows(questions, Question), read_rows(answers, Answer)
+    known = source_of() if any(q.kind == "company" for q in asked) else {}
+    result = score(asked, given, known)
+    n = len(asked)
+    right = sum(row["correct"] for row in result["by_kind"].values())
+    return {
+        "set": Path(questions).stem,
+        "model": given[0].model,
+        "adapter": given[0].adapter,
+        "arm": given[0].arm,
+        "data_sha256": sha256(questions),
+        "answers_sha256": sha256(answers),
+        "all": [right, n, *interval(right, n)],
+        **result,
+    }
 
 
 @dataclass(frozen=True)

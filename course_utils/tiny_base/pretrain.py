@@ -10,17 +10,62 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from course_utils.chat import encode
+from course_utils.chat import BOS, END, PAD, ROLES, TEMPLATE, encode
 from course_utils.records import write_json
 from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
 from course_utils.tiny_base import corpus
-from course_utils.tiny_base.tokenizer import VOCABULARY, train_tokenizer
 
+VOCABULARY = 4096
 CONTEXT = 1024
 WIDTHS = (64, 128, 256, 512)  # tokens a row: few fixed shapes, because every new one costs the CPU a set-up
 SHARE_OF_ROWS = 8192  # padded tokens a batch
+
+
+def train_tokenizer(texts: Iterable[str], folder: str | Path, context: int):
+    """Train the vocabulary of `tiny`, byte-level BPE with digits one by one, and save it.
+
+    Args:
+        texts: Plain texts of the corpus.
+        folder: Where tokenizer.json and its companions go.
+        context: Tokens that fit into the model.
+
+    Returns:
+        The tokenizer, as transformers loads it.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[PAD, BOS, END, *ROLES],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=END,
+        pad_token=PAD,
+        additional_special_tokens=list(ROLES),
+        model_max_length=context,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    return fast
 
 
 def build_model():

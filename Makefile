@@ -1,0 +1,25 @@
+# Thin: every target is one command that also works by hand.
+PY := .venv/bin/python
+
+help:
+	@echo "make lab        open JupyterLab at notebook 00"
+	@echo "make test       the fast tests"
+	@echo "make run        run every notebook, results under outputs/executed"
+	@echo "make base       train the base model from scratch (about an hour on two cores)"
+	@echo "make reference  remake everything under data/reference"
+	@echo "make book       static pages of the executed notebooks, under book/"
+
+lab:
+	python3 start.py lab
+test:
+	python3 start.py test
+run:
+	$(PY) benchmarks/notebooks.py
+base:
+	$(PY) -m course_utils.tiny_base.pretrain --install
+reference:
+	$(PY) data/reference/make.py
+book:
+	$(PY) benchmarks/notebooks.py --book
+
+.PHONY: help lab test run base reference book

@@ -1,0 +1,20 @@
+"""For notebooks only: views, exercises and plots. Widgets and pictures, no logic that changes a score."""
+
+from course_utils.lesson.exercises import Exercise, load_exercises, load_quiz
+from course_utils.lesson.plots import plot_shares, plot_sizes
+from course_utils.lesson.view import ask_box, check_facts, familiar, header, meet, need, side_by_side
+
+__all__ = [
+    "Exercise",
+    "ask_box",
+    "check_facts",
+    "familiar",
+    "header",
+    "load_exercises",
+    "load_quiz",
+    "meet",
+    "need",
+    "plot_shares",
+    "plot_sizes",
+    "side_by_side",
+]

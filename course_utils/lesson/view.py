@@ -1,0 +1,220 @@
+"""Side-by-side answers, the notebook's header, facts ticked off.
+
+Everything that comes from data is escaped before it reaches HTML, and every widget has a static face, so that it shows
+something sensible on GitHub or in the static book. Limits: no logic; the outcome of an answer is decided in `score`.
+"""
+
+import html
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import ipywidgets
+from IPython.display import HTML, display
+
+from course_utils.answer import ask
+from course_utils.models import Loaded, load_model
+from course_utils.prepare import training_questions
+from course_utils.records import Fact, Question, read_json
+from course_utils.retrieve import Index
+from course_utils.score import holds, judge
+from course_utils.settings import OUTPUTS, REFERENCE, CourseError, made_or_reference, shown
+from course_utils.sources import read_facts, source_of
+
+_CARD = (
+    "flex:1;min-width:16em;border:1px solid #767676;border-top:6px {line} {colour};border-radius:4px;padding:.6em .9em;margin:.3em;"
+    "background:#fff;color:#1a1a1a"
+)
+_LOOKS = (("solid", "#0072B2"), ("double", "#D55E00"), ("dashed", "#009E73"))  # colour-blind safe, and a second cue
+
+
+class Panel(ipywidgets.VBox):
+    """A widget box that shows plain HTML wherever widgets cannot run.
+
+    Args:
+        children: The widgets.
+        static: HTML to show instead; already escaped.
+        text: The same as plain text.
+    """
+
+    def __init__(self, children, static: str, text: str):
+        super().__init__(children)
+        self._static, self._text = static, text
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
+        data = {**data, "text/html": self._static, "text/plain": self._text}
+        return (data, *rest) if rest else data
+
+
+def header(number: str) -> None:
+    """Print what this notebook takes, as measured, and which files it starts from.
+
+    Args:
+        number: The notebook's number, such as "00".
+    """
+    timings = read_json(REFERENCE / "timings.json")["notebooks"]
+    if number in timings:
+        row = timings[number]
+        print(
+            f"Notebook {number}: all its cells ran in {row['seconds']:.0f} seconds with {row['memory_gb']:.1f} GB of memory "
+            f"on {row['machine']}. Plan {row['minutes']} minutes to read and try things."
+        )
+    yours = OUTPUTS.exists() and any(OUTPUTS.iterdir())
+    where = f"your own results in {shown(OUTPUTS)}/" if yours else "precomputed results in data/reference/ (you have made none of your own yet)"
+    print(f"It starts from {where}.")
+
+
+def need(name: str, title: str, scope: Mapping) -> None:
+    """Say in one line which cell to run first, when a name is not there yet.
+
+    Args:
+        name: The variable that is needed.
+        title: The heading above the cell that makes it.
+        scope: The notebook's `globals()`.
+
+    Raises:
+        CourseError: If the name is missing.
+    """
+    if name not in scope:
+        raise CourseError(f"{name!r} is not there yet: run the cell under {title!r} first.")
+
+
+def meet(name: str = "tiny", adapter: str | None = None) -> Loaded:
+    """Load a model and say how long it took and where it came from.
+
+    Args:
+        name: The base.
+        adapter: Name of an adapter of the course ("company"), or None for the base alone.
+    """
+    began = time.monotonic()
+    print("loading the libraries and the model ...", end=" ", flush=True)
+    folder, whose = made_or_reference("adapters", adapter) if adapter else (None, "")
+    loaded = load_model(name, folder)
+    size = sum(p.numel() for p in loaded.model.parameters()) / 1e6
+    with_adapter = f" with the adapter {adapter!r} ({whose}: {shown(folder)})" if adapter else ""
+    print(f"{name}{with_adapter}: {size:.1f} million numbers, ready after {time.monotonic() - began:.1f} s")
+    return loaded
+
+
+def side_by_side(question: str, answers: Mapping[str, str]) -> None:
+    """Show one question and several answers next to each other.
+
+    Args:
+        question: What was asked.
+        answers: Answer by speaker.
+    """
+    text = "\n".join([f"Question: {question}", *(f"{who}: {answer}" for who, answer in answers.items())])
+    display({"text/html": _cards(question, answers), "text/plain": text}, raw=True)
+
+
+def _cards(question: str, answers: Mapping[str, str]) -> str:
+    cards = "".join(
+        f'<div style="{_CARD.format(line=line, colour=colour)}"><strong>{html.escape(who)}</strong>'
+        f'<p style="margin:.4em 0 0;white-space:pre-wrap">{html.escape(answer)}</p></div>'
+        for (who, answer), (line, colour) in zip(answers.items(), _LOOKS * 3, strict=False)
+    )
+    return (
+        f'<p style="margin:.3em"><em>{html.escape(question)}</em></p>'
+        f'<div style="display:flex;flex-wrap:wrap;align-items:stretch">{cards}</div>'
+    )
+
+
+def check_facts(answer: str, fact_id: str) -> dict[str, bool]:
+    """Tick off which values of a company fact an answer holds, and print the verdict.
+
+    Args:
+        answer: What a model said.
+        fact_id: The fact, as in data/company/facts.jsonl.
+
+    Returns:
+        For each value, whether it is there.
+
+    Raises:
+        CourseError: If there is no such fact.
+    """
+    fact = _fact(fact_id)
+    found = {_wanted(w): holds(w, answer) >= 0 for w in fact.must_include}
+    for value, there in found.items():
+        print(f"  {'[x] there  ' if there else '[ ] missing'}  {value}")
+    question = Question(
+        id="q", question="asked", kind="company", topic=fact.id, must_include=fact.must_include, reference=fact.statement
+    )
+    verdict = judge(question, answer, source_of()[fact.id])
+    paper = f"section {fact.section} of {fact.paper.replace('_', ' ')}"
+    sentences = {
+        "correct": f"All {len(found)} values of {paper} are there.",
+        "refused": "The model says that it does not know.",
+        "invented": f"Not right, and it states what {paper} does not hold: {', '.join(verdict.forbidden)}.",
+        "wrong": f"{sum(found.values())} of {len(found)} values of {paper} are there.",
+    }
+    print(sentences[verdict.outcome])
+    return found
+
+
+def _fact(fact_id: str) -> Fact:
+    facts = {fact.id: fact for fact in read_facts()}
+    if fact_id not in facts:
+        raise CourseError(f"There is no fact {fact_id!r}.", "The facts stand in data/company/facts.jsonl.", "Choose an id from there.")
+    return facts[fact_id]
+
+
+def _wanted(wanted: str | list[str]) -> str:
+    first = wanted if isinstance(wanted, str) else " or ".join(wanted)
+    return first.replace(" ~ ", " for ")
+
+
+def familiar(adapter: str = "company") -> Callable[[str], str]:
+    """A function that says how near a question lies to what the specialist was trained on.
+
+    Args:
+        adapter: Name of the adapter.
+    """
+    folder = made_or_reference("adapters", adapter)[0]
+    train_file = folder / "train_questions.txt"
+    index = Index(train_file.read_text(encoding="utf-8").splitlines())
+    line = read_json(REFERENCE / "familiar.json")["line"]
+
+    def say(question: str) -> str:
+        near = index.nearest(question)
+        if near.likeness >= line:
+            return f"Near its training (likeness {near.likeness:.2f}): {near.text}"
+        return (
+            f"Far from anything it was trained on (likeness {near.likeness:.2f}, below {line:.2f}): "
+            "whatever it says now, do not rely on it."
+        )
+
+    return say
+
+
+def ask_box(models: Mapping[str, Loaded], first: str = "", note: Callable[[str], str] | None = None) -> Panel:
+    """A box to type a question for several models at once.
+
+    The plain call that does the same: `side_by_side(question, {name: ask(model, question) ...})`.
+
+    Args:
+        models: Model by name.
+        first: A question to begin with.
+        note: A function that says something about the question, such as `familiar()`.
+    """
+    box = ipywidgets.Text(value=first, description="Question:", layout=ipywidgets.Layout(width="38em"))
+    button = ipywidgets.Button(description="Ask both" if len(models) == 2 else "Ask", button_style="primary")
+    out = ipywidgets.HTML()
+
+    def run(_=None) -> None:
+        button.disabled = True
+        out.value = "<em>thinking ...</em>"
+        try:
+            answers = {name: ask(model, box.value) for name, model in models.items()}
+            said = f'<p style="margin:.3em">{html.escape(note(box.value))}</p>' if note else ""
+            out.value = _cards(box.value, answers) + said
+        except CourseError as error:
+            out.value = f"<p>{html.escape(str(error))}</p>"
+        finally:
+            button.disabled = False
+
+    button.on_click(run)
+    text = "A box for your own question: run this cell in JupyterLab to use it."
+    return Panel([ipywidgets.HBox([box, button]), out], f"<p><em>{text}</em></p>", text)

@@ -1,0 +1,57 @@
+"""Texts to the few that matter for a question.
+
+So far: how near a question lies to anything that a model was trained on. Words count the more, the fewer texts hold them
+(TF-IDF, K. Sparck Jones, 1972), and the angle between two word lists is their likeness. Limits: it sees words, not meaning.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from course_utils.score import words
+
+
+@dataclass(frozen=True)
+class Near:
+    """The most similar text.
+
+    Attributes:
+        text: The text.
+        likeness: 0 (no word shared) to 1 (the same words).
+    """
+
+    text: str
+    likeness: float
+
+
+class Index:
+    """Texts, ready to be searched.
+
+    Args:
+        texts: What to search in.
+
+    Raises:
+        ValueError: If there is no text.
+    """
+
+    def __init__(self, texts: Sequence[str]):
+        if not texts:
+            raise ValueError("nothing to search in")
+        self.texts = list(texts)
+        counts = Counter(word for text in self.texts for word in set(words(text)))
+        self._rarity = {word: math.log((1 + len(self.texts)) / n) for word, n in counts.items()}
+        self._unseen = math.log(1 + len(self.texts))
+        self._vectors = [self._vector(text) for text in self.texts]
+
+    def _vector(self, text: str) -> dict[str, float]:
+        weights = {word: n * self._rarity.get(word, self._unseen) for word, n in Counter(words(text)).items()}
+        length = math.sqrt(sum(w * w for w in weights.values())) or 1.0
+        return {word: w / length for word, w in weights.items()}
+
+    def nearest(self, text: str) -> Near:
+        """The text most like this one."""
+        vector = self._vector(text)
+        likeness = [sum(w * other.get(word, 0.0) for word, w in vector.items()) for other in self._vectors]
+        best = max(range(len(likeness)), key=likeness.__getitem__)
+        return Near(self.texts[best], likeness[best])

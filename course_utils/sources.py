@@ -1,0 +1,76 @@
+"""The company's papers as sections and facts.
+
+Limits: Markdown with numbered headings so far; tickets, chats and mail come with the lessons on data.
+"""
+
+import re
+from pathlib import Path
+
+from course_utils.records import Fact, Section, read_rows
+from course_utils.settings import DATA, CourseError, shown
+
+COMPANY = DATA / "company"
+
+
+def read_paper(path: str | Path) -> list[Section]:
+    """The numbered sections of a Markdown paper, such as "3.4 Parental leave".
+
+    Args:
+        path: The paper.
+
+    Returns:
+        Its sections in order; headings without a number of two parts (chapters) carry no text of their own.
+
+    Raises:
+        CourseError: If the file is missing or holds no numbered section.
+    """
+    from markdown_it import MarkdownIt
+
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CourseError(f"{shown(path)} does not exist.", None, "Check the folder of the company's papers.") from None
+    lines, tokens = text.split("\n"), MarkdownIt().parse(text)
+    heads = [(t.map, tokens[i + 1].content) for i, t in enumerate(tokens) if t.type == "heading_open"]
+    sections = []
+    for k, ((_, start), title) in enumerate(heads):
+        match = re.match(r"(\d+\.\d+)\s+(.+)", title)
+        if match:
+            end = heads[k + 1][0][0] if k + 1 < len(heads) else len(lines)
+            sections.append(Section(section=match[1], title=match[2], text="\n".join(lines[start:end]).strip()))
+    if not sections:
+        raise CourseError(
+            f"{shown(path)} has no numbered section.", 'Headings look like "### 3.4 Parental leave".', "Number the headings."
+        )
+    return sections
+
+
+def read_papers(folder: str | Path = COMPANY) -> dict[str, list[Section]]:
+    """Every paper of a company, by file name without ending.
+
+    Raises:
+        CourseError: If the folder holds no paper.
+    """
+    papers = {path.stem: read_paper(path) for path in sorted(Path(folder).glob("*.md"))}
+    if not papers:
+        raise CourseError(f"{shown(folder)} holds no paper (.md).", None, "Name the folder that holds the company's papers.")
+    return papers
+
+
+def read_facts(folder: str | Path = COMPANY) -> list[Fact]:
+    """The checkable facts of the papers.
+
+    Raises:
+        CourseError: If the list is missing or broken.
+    """
+    return read_rows(Path(folder) / "facts.jsonl", Fact)
+
+
+def source_of(folder: str | Path = COMPANY) -> dict[str, str]:
+    """For each fact, the text that an answer about it may draw on: its section, with number and title."""
+    papers = read_papers(folder)
+    text = {
+        (name, s.section): f"Section {s.section}. {s.title}. {s.text}" for name, sections in papers.items() for s in sections
+    }
+    return {fact.id: text[fact.paper, fact.section] for fact in read_facts(folder)}

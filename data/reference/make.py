@@ -1,0 +1,83 @@
+"""Remake everything under data/reference on a CPU: prepared data, the company adapter, answers, scores.
+
+    make reference        (or: python data/reference/make.py)
+
+Each stage reads files and writes files, as a learner's own run does under outputs/. The time is printed at the end.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+from course_utils.answer import answer_questions
+from course_utils.models import load_model
+from course_utils.prepare import prepare, training_questions
+from course_utils.records import Question, read_rows, sha256, write_json, write_rows
+from course_utils.retrieve import Index
+from course_utils.score import compare, score_files
+from course_utils.settings import QUESTIONS, REFERENCE
+from course_utils.train import train
+
+SETS = ("company_test", "general_test", "unknown_test", "document_natural_test", "document_patterns_test")
+
+
+def main() -> None:
+    began = time.monotonic()
+    prepared, adapter = REFERENCE / "prepared", REFERENCE / "adapters" / "company"
+    print(prepare(prepared))
+    shutil.rmtree(adapter, ignore_errors=True)
+    train(prepared / "train.jsonl", adapter, validation=prepared / "validation.jsonl", progress=show)
+    for name, folder in (("none", None), ("company", adapter)):
+        loaded = load_model("tiny", folder)
+        for questions in SETS:
+            answer_and_score(loaded, questions, name)
+    for questions in SETS:
+        scores = [score(questions, name) for name in ("none", "company")]
+        print(questions, compare(*scores).sentence("the graduate", "the specialist"))
+    write_json(REFERENCE / "familiar.json", familiar_line(prepared / "train.jsonl"))
+    print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def show(p: dict) -> None:
+    print(f"\rtraining: step {p['step']} of {p['of']}, loss {p['loss']:.3f}, {p['seconds_left']:.0f} s left   ", end="", flush=True)
+
+
+def paths(questions: str, adapter: str) -> tuple[Path, Path]:
+    name = f"tiny+{adapter}+plain"
+    return REFERENCE / "answers" / questions / f"{name}.jsonl", REFERENCE / "scores" / questions / f"{name}.json"
+
+
+def answer_and_score(loaded, questions: str, adapter: str) -> None:
+    answers, scores = paths(questions, adapter)
+    rows = answer_questions(loaded, read_rows(QUESTIONS / f"{questions}.jsonl", Question))
+    write_rows(answers, rows)
+    result = score_files(QUESTIONS / f"{questions}.jsonl", answers)
+    write_json(scores, {**result, "base_sha256": loaded.base_sha256})
+    print(f"\n{questions} {adapter}: {result['by_kind']}")
+
+
+def score(questions: str, adapter: str) -> dict:
+    return score_files(QUESTIONS / f"{questions}.jsonl", paths(questions, adapter)[0])
+
+
+def familiar_line(train_file: Path) -> dict:
+    """Where to call a question far from training: so that 5% of the company questions for building fall below."""
+    index = Index(training_questions(train_file))
+
+    def likeness(name: str, topic: str | None = None) -> list[float]:
+        rows = read_rows(QUESTIONS / f"{name}.jsonl", Question)
+        return sorted(index.nearest(q.text).likeness for q in rows if topic in (None, q.topic))
+
+    inside, outside = likeness("company_dev"), likeness("unknown_dev", "outside")
+    line = inside[len(inside) // 20]
+    flagged = sum(x < line for x in outside) / len(outside)
+    return {
+        "line": round(line, 3),
+        "company_dev_flagged": sum(x < line for x in inside) / len(inside),
+        "outside_dev_flagged": flagged,
+        "data_sha256": sha256(train_file),
+    }
+
+
+if __name__ == "__main__":
+    main()
