@@ -243,3 +243,41 @@ def _quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+
+
+def causal_attention(module, query, key, value, attention_mask=None, scaling=None, dropout=0.0, **kwargs):
+    """Plain causal attention for training rows that are padded on the right.
+
+    On a CPU with 16-bit arithmetic its backward pass takes a quarter of the time of torch's fused kernel at the short
+    rows of this course. Padding needs no mask: causal attention never looks to the right.
+
+    Args:
+        module: The attention layer (unused).
+        query: Shape (rows, heads, tokens, width); key and value likewise.
+        key: See query.
+        value: See query.
+        attention_mask: Ignored.
+        scaling: Factor for the scores.
+        dropout: Ignored.
+        **kwargs: Ignored.
+
+    Returns:
+        Mixed values, shape (rows, tokens, heads, width), and None.
+    """
+    import torch
+
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    tokens = query.shape[2]
+    hidden = torch.full((tokens, tokens), float("-inf"), dtype=query.dtype, device=query.device).triu(1)
+    scores = query @ key.transpose(-1, -2) * scaling + hidden
+    return (scores.softmax(-1) @ value).transpose(1, 2).contiguous(), None
+
+
+def use_causal_attention(model) -> None:
+    """Let a model use `causal_attention` from now on; for training only, since answering pads on the left."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register("course_causal", causal_attention)
+    model.set_attn_implementation("course_causal")

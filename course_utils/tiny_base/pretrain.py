@@ -14,14 +14,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from course_utils.chat import BOS, END, PAD, ROLES, TEMPLATE, encode
+from course_utils.models import use_causal_attention
 from course_utils.records import write_json
 from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
 from course_utils.tiny_base import corpus
 
 VOCABULARY = 4096
 CONTEXT = 1024
-WIDTHS = (64, 128, 256, 512)  # tokens a row: few fixed shapes, because every new one costs the CPU a set-up
-SHARE_OF_ROWS = 8192  # padded tokens a batch
+WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
+BATCH = 4096  # padded tokens a batch
 
 
 def train_tokenizer(texts: Iterable[str], folder: str | Path, context: int):
@@ -77,8 +78,8 @@ def build_model():
         hidden_size=256,
         intermediate_size=704,
         num_hidden_layers=6,
-        num_attention_heads=8,
-        num_key_value_heads=8,
+        num_attention_heads=4,
+        num_key_value_heads=4,
         max_position_embeddings=CONTEXT,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=True,
@@ -112,7 +113,7 @@ class Batches:
             if width is None:
                 continue
             waiting[width].append(encoded)
-            if len(waiting[width]) == SHARE_OF_ROWS // width:
+            if len(waiting[width]) == BATCH // width:
                 rows, waiting[width] = waiting[width], []
                 number += 1
                 if number <= self.skip:
@@ -144,7 +145,7 @@ def optimizers(model, rate: float):
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
@@ -176,6 +177,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(out, seed)
     model = build_model().to(here.device)
+    use_causal_attention(model)
     opts = optimizers(model, rate)
     done, seen, spent = _resume(out, model, opts)
     if done:
@@ -199,10 +201,10 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
         seen += int((ids != 0).sum())
         if number % 20 == 0:
             passed = spent + time.monotonic() - started
-            row = {"step": number, "of": steps, "loss": round(float(loss), 4), "tokens": seen, "seconds": round(passed)}
+            row = {"step": number, "of": steps, "loss": round(float(loss.detach()), 4), "tokens": seen, "seconds": round(passed)}
             print(json.dumps(row), file=log, flush=True)
             left = (time.monotonic() - started) / (number - done) * (steps - number)
-            print(f"\rstep {number} of {steps}  loss {float(loss):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left", end="")
+            print(f"\rstep {number} of {steps}  loss {float(loss.detach()):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left", end="")
         if time.monotonic() - saved > 60 * save_minutes:
             _save(out, model, opts, number, seen, spent + time.monotonic() - started)
             saved = time.monotonic()

@@ -156,9 +156,10 @@ def _new_numbers(rng: random.Random, text: str) -> str:
 def _facts(rng: random.Random, texts: Material, how_many: int) -> list[tuple[str, str, str, str, list[str]]]:
     """Things that a section can hold: (title, sentence, question, answer, questions it leaves open)."""
     found = []
-    for pattern in rng.sample(texts.patterns, how_many):
+    spare = rng.sample(list(texts.by_topic), how_many)  # a topic stands in a document once, so that one answer is right
+    for pattern, topic in zip(rng.sample(texts.patterns, how_many), spare, strict=True):
         if rng.random() < 0.3:
-            facet = a_facet(rng, texts)
+            facet = rng.choice(texts.by_topic[topic])
             sentence = _new_numbers(rng, rng.choice(facet.statements))
             left_open = [rng.choice(f.questions) for f in texts.by_topic[facet.topic] if f is not facet]
             found.append((facet.title.capitalize(), sentence, rng.choice(facet.questions), sentence, left_open))
