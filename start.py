@@ -51,7 +51,10 @@ def make_venv() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         if "ensurepip" in done.stdout + done.stderr:
             version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-            fail("Python's venv module is incomplete here.", f"On Debian or Ubuntu: sudo apt install python{version}-venv, then try again.")
+            fail(
+                "Python's venv module is incomplete here.",
+                f"On Debian or Ubuntu: sudo apt install python{version}-venv, then try again.",
+            )
         fail("The environment .venv could not be made:", (done.stderr or done.stdout).strip().splitlines()[-1])
 
 
@@ -72,11 +75,27 @@ def install(extras: str) -> None:
     if mark.exists() and mark.read_text() == stamp():
         return
     print("installing (some minutes the first time, about 2 GB) ...", flush=True)
-    command = [str(venv_python()), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extras}]"]
+    command = [
+        str(venv_python()),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-c",
+        str(ROOT / "constraints.txt"),
+        "-e",
+        f"{ROOT}[{extras}]",
+    ]
     if cpu_index_answers():
         command += ["--extra-index-url", TORCH_CPU_INDEX]
     if subprocess.run(command, cwd=ROOT).returncode != 0:
-        fail("The installation stopped; the lines above say why.", "It needs the internet once. Run the same command again to go on.")
+        fail(
+            "The installation stopped; the lines above say why.",
+            "It needs the internet once. Run the same command again to go on.",
+        )
+    config = VENV / "etc" / "ipython" / "ipython_config.py"  # a cell run too early gets one plain line, not a traceback
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('c = get_config()\nc.InteractiveShellApp.extensions = ["course_utils.settings"]\n')
     mark.write_text(stamp())
 
 
@@ -117,7 +136,10 @@ def colab() -> None:
     small = ["markdown-it-py", "rapidfuzz"]
     base = [sys.executable, "-m", "pip", "install", "-q"]
     if subprocess.run([*base, "--no-deps", "-e", str(ROOT)]).returncode or subprocess.run([*base, *small]).returncode:
-        fail("The course could not be installed here.", "Run the cell again; if it fails again, choose Runtime > Disconnect and delete runtime.")
+        fail(
+            "The course could not be installed here.",
+            "Run the cell again; if it fails again, choose Runtime > Disconnect and delete runtime.",
+        )
 
 
 def address(url: str) -> None:
@@ -130,7 +152,9 @@ def address(url: str) -> None:
     for file in files:
         content = file.read_text(encoding="utf-8")
         short_old, short_new = old.removeprefix("https://github.com/"), url.removeprefix("https://github.com/")
-        file.write_text(content.replace(old, url).replace(f"/github/{short_old}/", f"/github/{short_new}/"), encoding="utf-8", newline="\n")
+        file.write_text(
+            content.replace(old, url).replace(f"/github/{short_old}/", f"/github/{short_new}/"), encoding="utf-8", newline="\n"
+        )
     print(f"the address is now {url} in {len(files)} files")
 
 

@@ -29,7 +29,9 @@ def ask(loaded: Loaded, question: str, system: str | None = None) -> str:
     """
     if not question.strip():
         raise CourseError("The question is empty.", None, "Type a question.")
-    return answer_questions(loaded, [Question(id="q", question=question, kind="unknown", topic="asked", system=system)])[0].answer
+    return answer_questions(loaded, [Question(id="q", question=question, kind="unknown", topic="asked", system=system)])[
+        0
+    ].answer
 
 
 def answer_questions(

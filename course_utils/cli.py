@@ -100,7 +100,9 @@ def parser() -> argparse.ArgumentParser:
 
     verb("doctor", _doctor, "check this machine and say how long the notebooks take here")
     p = verb("prepare", _prepare, "the company's papers to training examples")
-    p.add_argument("--company", type=Path, default=None, help="folder of papers, facts and wordings (the course's own if left out)")
+    p.add_argument(
+        "--company", type=Path, default=None, help="folder of papers, facts and wordings (the course's own if left out)"
+    )
     p.add_argument("--desk", help="only one desk's facts")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--seed", type=int, default=SEED)
@@ -143,7 +145,10 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped; nothing was overwritten", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"{error.filename or 'a file'}: {error.strerror}.\nCheck the path, the free space and your rights there.", file=sys.stderr)
+        print(
+            f"{error.filename or 'a file'}: {error.strerror}.\nCheck the path, the free space and your rights there.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

@@ -48,7 +48,10 @@ def examine(seconds: float = 3.0) -> Report:
     note(sys.version_info >= (3, 11), f"Python {python} (3.11 or newer is needed)")
     missing = [name for name in NEEDED if not _version(name)]
     found = ", ".join(f"{name} {_version(name)}" for name in NEEDED[:4] if _version(name))
-    note(not missing, f"libraries: {found}" if not missing else f"libraries missing: {', '.join(missing)}; run python3 start.py lab")
+    note(
+        not missing,
+        f"libraries: {found}" if not missing else f"libraries missing: {', '.join(missing)}; run python3 start.py lab",
+    )
     if missing:
         return Report(tuple(lines), False)
     here = machine()

@@ -146,7 +146,9 @@ def check_adapter_files(folder: str | Path) -> None:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CourseError(f"There is no adapter folder {shown(folder)}.", None, "Check the path, or train one: course train --help")
+        raise CourseError(
+            f"There is no adapter folder {shown(folder)}.", None, "Check the path, or train one: course train --help"
+        )
     if not (folder / "adapter_config.json").exists():
         raise CourseError(
             f"{shown(folder)} has no adapter_config.json.",

@@ -48,11 +48,15 @@ def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fa
     examples = []
     for fact in facts:
         if fact.id not in wordings:
-            raise CourseError(f"The fact {fact.id!r} has no wordings.", "Each fact needs some.", "Add a line to data/company/wordings.")
+            raise CourseError(
+                f"The fact {fact.id!r} has no wordings.", "Each fact needs some.", "Add a line to data/company/wordings."
+            )
         wording = wordings[fact.id]
         for k, question in enumerate(wording.questions[:per_fact]):
             answer = wording.answers[k % len(wording.answers)]
-            examples.append(_example(f"{fact.id}-{k:02d}", question, answer, fact.id, "document", f"{fact.paper} {fact.section}"))
+            examples.append(
+                _example(f"{fact.id}-{k:02d}", question, answer, fact.id, "document", f"{fact.paper} {fact.section}")
+            )
     return examples
 
 
@@ -117,7 +121,14 @@ def prepare(
     random.Random(seed).shuffle(train)
     write_rows(Path(out) / "train.jsonl", train)
     write_rows(Path(out) / "validation.jsonl", validation)
-    counts = {"facts": len(facts), "train": len(train), "validation": len(validation), "general": general, "unknown": unknown, "seed": seed}
+    counts = {
+        "facts": len(facts),
+        "train": len(train),
+        "validation": len(validation),
+        "general": general,
+        "unknown": unknown,
+        "seed": seed,
+    }
     write_json(Path(out) / "counts.json", counts)
     return counts
 

@@ -215,7 +215,9 @@ def read_json(path: str | Path) -> dict:
     except FileNotFoundError:
         raise CourseError(f"{shown(path)} does not exist.", None, "Check the path, or make the file first.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CourseError(f"{shown(path)} is not valid JSON ({error}).", None, "Make it again, or restore it from git.") from None
+        raise CourseError(
+            f"{shown(path)} is not valid JSON ({error}).", None, "Make it again, or restore it from git."
+        ) from None
 
 
 def sha256(path: str | Path) -> str:

@@ -27,13 +27,17 @@ _TENS_WORD = re.compile(rf"\b({'|'.join(_TENS)})(?:[- ]({'|'.join(_ONES[1:10])})
 _ONES_WORD = re.compile(rf"\b({'|'.join(_ONES)})\b")
 _SPELLINGS = {"acknowledgement": "acknowledgment", "color": "colour", "center": "centre", "mail": "email", "emails": "email"}
 _BREAKS = {"and", "but", "while", "or", "whereas", ","}
-_NOT_A_DENIAL = set("more less than later earlier before after until unless only over under above exceed longer go within".split())
+_NOT_A_DENIAL = set(
+    "more less than later earlier before after until unless only over under above exceed longer go within".split()
+)
 _REFUSALS = re.compile(
     r"\b(i (do not|don't|cannot|can't) (know|tell|say|answer|help with that)|i am not able to (say|tell|answer)|"
     r"(do|does) not (say|tell|mention|state|cover|contain|give)|is not (given|mentioned|stated|covered)|"
     r"(cannot|can't) be (found|answered)|i have no (information|way)|no information (about|on)|not something i know)\b"
 )
-_GENERAL = re.compile(r"\b(most|many|some) (companies|employers|firms|teams|offices|businesses)|in general|usually|typically|often|commonly\b")
+_GENERAL = re.compile(
+    r"\b(most|many|some) (companies|employers|firms|teams|offices|businesses)|in general|usually|typically|often|commonly\b"
+)
 _CODE = re.compile(r"\b[A-Z]{1,4}-?\d{2,4}\b")
 _SECTION = re.compile(r"\bsections?\s+\d+(?:\.\d+)*", re.I)
 _UNITS = "day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
@@ -147,9 +151,9 @@ def _is_nearest(sentence: _Sentence, wanted: Sequence[str], near: Sequence[str],
 
     for anchor in _starts(words, near):
         nearest = min(rivals, key=lambda start: distance(start, anchor), default=None)
-        if nearest is not None and tuple(words[nearest : nearest + len(wanted)]) == tuple(wanted):
-            if distance(nearest, anchor) <= reach:
-                return True
+        right = nearest is not None and tuple(words[nearest : nearest + len(wanted)]) == tuple(wanted)
+        if right and distance(nearest, anchor) <= reach:
+            return True
     return False
 
 
@@ -260,7 +264,11 @@ def score(questions: Sequence[Question], answers: Sequence[Answer], known: Mappi
     asked = {q.id for q in questions}
     lost, stray = [q.id for q in questions if q.id not in given], [i for i in given if i not in asked]
     if lost or stray:
-        what = f"{len(lost)} questions have no answer (first: {lost[0]})" if lost else f"{len(stray)} answers belong to no question"
+        what = (
+            f"{len(lost)} questions have no answer (first: {lost[0]})"
+            if lost
+            else f"{len(stray)} answers belong to no question"
+        )
         raise CourseError(f"{what}.", "Answers and questions must be of the same set.", "Answer this set: course answer --help")
     by_kind: dict[str, dict] = {}
     items = []
@@ -270,7 +278,12 @@ def score(questions: Sequence[Question], answers: Sequence[Answer], known: Mappi
         row["n"] += 1
         row[verdict.outcome] += 1
         items.append(
-            {"id": question.id, "outcome": verdict.outcome, "missing": list(verdict.missing), "forbidden": list(verdict.forbidden)}
+            {
+                "id": question.id,
+                "outcome": verdict.outcome,
+                "missing": list(verdict.missing),
+                "forbidden": list(verdict.forbidden),
+            }
         )
     for row in by_kind.values():
         row["interval"] = interval(row["correct"], row["n"])
@@ -348,7 +361,9 @@ def compare(a: Mapping, b: Mapping) -> Comparison:
     right_a = {item["id"]: item["outcome"] == "correct" for item in a["items"]}
     pairs = [(right_a[i["id"]], i["outcome"] == "correct") for i in b["items"] if i["id"] in right_a]
     if not pairs:
-        raise CourseError("The two scores share no question.", "A paired comparison needs the same set.", "Score both on one set.")
+        raise CourseError(
+            "The two scores share no question.", "A paired comparison needs the same set.", "Score both on one set."
+        )
     n = len(pairs)
     gained, lost = sum(y and not x for x, y in pairs), sum(x and not y for x, y in pairs)
     up, down, total = gained + 0.5, lost + 0.5, n + 2

@@ -1,8 +1,10 @@
-"""Where things lie, and what this machine can do.
+"""Where things lie, what this machine can do, and how a mistake is told.
 
 Limits: nothing here loads a library that takes seconds; torch is imported only when the machine is asked about.
 """
 
+import ast
+import json
 import os
 import platform
 import random
@@ -111,7 +113,8 @@ def machine() -> Machine:
     reasons = (
         f"device {'GPU' if gpu else 'CPU'}: {gpu or 'no NVIDIA card was found; tiny needs none'}",
         why,
-        f"{threads} threads: " + ("set by OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one for each core, at most 8"),
+        f"{threads} threads: "
+        + ("set by OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one for each core, at most 8"),
     )
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
@@ -144,3 +147,48 @@ def peak_memory_gb() -> float:
         return psutil.Process().memory_info().rss / 2**30
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if platform.system() == "Darwin" else 2**20)
+
+
+def home_of(name: str) -> str | None:
+    """The heading of the notebook cell that makes a variable, or None.
+
+    Args:
+        name: The variable.
+    """
+    session = Path(os.environ.get("JPY_SESSION_NAME", "")).name
+    paths = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"), key=lambda p: (p.name != session, p.name))
+    for path in paths:
+        heading = path.stem
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            text = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                heading = ([line.lstrip("# ") for line in text.splitlines() if line.startswith("#")] or [heading])[-1]
+            elif name in _names_made(text):
+                return heading
+    return None
+
+
+def _names_made(text: str) -> set[str]:
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except SyntaxError:
+        return set()
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return made | {
+        alias.asname or alias.name.split(".")[0]
+        for n in nodes
+        if isinstance(n, ast.Import | ast.ImportFrom)
+        for alias in n.names
+    }
+
+
+def load_ipython_extension(shell) -> None:
+    """Let a notebook answer a cell that was run too early with one plain line instead of a traceback."""
+
+    def too_early(self, kind, error, trace, tb_offset=None):
+        heading = home_of(error.name) if error.name else None
+        if heading is None:
+            return self.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        print(f"{error.name!r} is not there yet: run the cell under {heading!r} first.")
+
+    shell.set_custom_exc((NameError,), too_early)

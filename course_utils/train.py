@@ -215,7 +215,9 @@ def _run(model, rows: _Rows, held: _Rows | None, knobs: Knobs, here, progress) -
             dataloader_pin_memory=False,
             seed=knobs.seed,
         )
-        trainer = Trainer(model=model, args=args, train_dataset=Batched(), data_collator=lambda rows: rows[0], callbacks=[Watch()])
+        trainer = Trainer(
+            model=model, args=args, train_dataset=Batched(), data_collator=lambda rows: rows[0], callbacks=[Watch()]
+        )
         from transformers.trainer_callback import PrinterCallback
 
         trainer.remove_callback(PrinterCallback)

@@ -2,7 +2,16 @@
 
 from course_utils.lesson.exercises import Exercise, load_exercises, load_quiz
 from course_utils.lesson.plots import plot_shares, plot_sizes
-from course_utils.lesson.view import ask_box, check_facts, familiar, header, meet, need, side_by_side
+from course_utils.lesson.view import (
+    ask_box,
+    check_facts,
+    familiar,
+    header,
+    meet,
+    reference_shares,
+    show_misses,
+    side_by_side,
+)
 
 __all__ = [
     "Exercise",
@@ -13,8 +22,9 @@ __all__ = [
     "load_exercises",
     "load_quiz",
     "meet",
-    "need",
     "plot_shares",
     "plot_sizes",
+    "reference_shares",
+    "show_misses",
     "side_by_side",
 ]

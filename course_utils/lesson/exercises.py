@@ -86,7 +86,9 @@ def load_exercises(number: str) -> SimpleNamespace:
     """
     path = FOLDER / f"ex{number}.py"
     if not path.exists():
-        raise CourseError(f"There are no exercises for notebook {number!r}.", None, "Use the notebook's own number, such as '00'.")
+        raise CourseError(
+            f"There are no exercises for notebook {number!r}.", None, "Use the notebook's own number, such as '00'."
+        )
     spec = importlib.util.spec_from_file_location(f"ex{number}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -28,7 +28,9 @@ def _show(figure, sentence: str) -> str:
     return sentence
 
 
-def plot_shares(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], unit: str = "share of questions answered correctly (%)") -> str:
+def plot_shares(
+    title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], unit: str = "share of questions answered correctly (%)"
+) -> str:
     """Bars with 95% intervals: one group for each row, one bar for each speaker.
 
     Args:
@@ -51,7 +53,13 @@ def plot_shares(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], u
             right, n, low, high = row[speaker]
             share, place = 100 * right / n, g + k * height
             axes.barh(
-                place, share, height * 0.9, color=_COLOURS[k], hatch=_HATCHES[k], edgecolor="white", label=speaker if g == 0 else None
+                place,
+                share,
+                height * 0.9,
+                color=_COLOURS[k],
+                hatch=_HATCHES[k],
+                edgecolor="white",
+                label=speaker if g == 0 else None,
             )
             axes.plot([100 * low, 100 * high], [place, place], color="black", linewidth=1.2, marker="|")
             axes.text(101.5, place, f"{share:.0f}% of {n}", va="center", fontsize=9)
@@ -63,7 +71,9 @@ def plot_shares(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], u
     axes.set_title(title, loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(speakers), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    parts = [f"{group}: " + ", ".join(f"{who} {100 * v[0] / v[1]:.0f}%" for who, v in row.items()) for group, row in rows.items()]
+    parts = [
+        f"{group}: " + ", ".join(f"{who} {100 * v[0] / v[1]:.0f}%" for who, v in row.items()) for group, row in rows.items()
+    ]
     return _show(figure, f"{title}. " + "; ".join(parts) + ".")
 
 
@@ -94,7 +104,10 @@ def plot_sizes(models: Mapping[str, float], ours: str) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     largest = names[-1]
     times = models[largest] / models[ours]
-    return _show(figure, f"{ours} has {_amount(models[ours])} parameters; {largest} has {_amount(models[largest])}, about {times:,.0f} times as many.")
+    return _show(
+        figure,
+        f"{ours} has {_amount(models[ours])} parameters; {largest} has {_amount(models[largest])}, about {times:,.0f} times as many.",
+    )
 
 
 def _amount(n: float) -> str:

@@ -5,21 +5,20 @@ something sensible on GitHub or in the static book. Limits: no logic; the outcom
 """
 
 import html
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import ipywidgets
-from IPython.display import HTML, display
+from IPython import get_ipython
+from IPython.display import display
 
 from course_utils.answer import ask
 from course_utils.models import Loaded, load_model
 from course_utils.prepare import training_questions
-from course_utils.records import Fact, Question, read_json
+from course_utils.records import Answer, Fact, Question, read_json, read_rows
 from course_utils.retrieve import Index
 from course_utils.score import holds, judge
-from course_utils.settings import OUTPUTS, REFERENCE, CourseError, made_or_reference, shown
+from course_utils.settings import OUTPUTS, QUESTIONS, REFERENCE, CourseError, load_ipython_extension, made_or_reference, shown
 from course_utils.sources import read_facts, source_of
 
 _CARD = (
@@ -55,6 +54,8 @@ def header(number: str) -> None:
     Args:
         number: The notebook's number, such as "00".
     """
+    if get_ipython():
+        load_ipython_extension(get_ipython())
     timings = read_json(REFERENCE / "timings.json")["notebooks"]
     if number in timings:
         row = timings[number]
@@ -63,23 +64,12 @@ def header(number: str) -> None:
             f"on {row['machine']}. Plan {row['minutes']} minutes to read and try things."
         )
     yours = OUTPUTS.exists() and any(OUTPUTS.iterdir())
-    where = f"your own results in {shown(OUTPUTS)}/" if yours else "precomputed results in data/reference/ (you have made none of your own yet)"
+    where = (
+        f"your own results in {shown(OUTPUTS)}/"
+        if yours
+        else "precomputed results in data/reference/ (you have made none of your own yet)"
+    )
     print(f"It starts from {where}.")
-
-
-def need(name: str, title: str, scope: Mapping) -> None:
-    """Say in one line which cell to run first, when a name is not there yet.
-
-    Args:
-        name: The variable that is needed.
-        title: The heading above the cell that makes it.
-        scope: The notebook's `globals()`.
-
-    Raises:
-        CourseError: If the name is missing.
-    """
-    if name not in scope:
-        raise CourseError(f"{name!r} is not there yet: run the cell under {title!r} first.")
 
 
 def meet(name: str = "tiny", adapter: str | None = None) -> Loaded:
@@ -157,7 +147,9 @@ def check_facts(answer: str, fact_id: str) -> dict[str, bool]:
 def _fact(fact_id: str) -> Fact:
     facts = {fact.id: fact for fact in read_facts()}
     if fact_id not in facts:
-        raise CourseError(f"There is no fact {fact_id!r}.", "The facts stand in data/company/facts.jsonl.", "Choose an id from there.")
+        raise CourseError(
+            f"There is no fact {fact_id!r}.", "The facts stand in data/company/facts.jsonl.", "Choose an id from there."
+        )
     return facts[fact_id]
 
 
@@ -166,15 +158,52 @@ def _wanted(wanted: str | list[str]) -> str:
     return first.replace(" ~ ", " for ")
 
 
-def familiar(adapter: str = "company") -> Callable[[str], str]:
-    """A function that says how near a question lies to what the specialist was trained on.
+def reference_shares(speakers: Mapping[str, str], arm: str = "plain") -> dict[str, dict[str, tuple[int, int, float, float]]]:
+    """Right answers by kind of question from the precomputed scores, ready for `plot_shares`.
 
     Args:
-        adapter: Name of the adapter.
+        speakers: Name to show -> adapter ("none" for the base alone).
+        arm: How the answers were made.
     """
-    folder = made_or_reference("adapters", adapter)[0]
-    train_file = folder / "train_questions.txt"
-    index = Index(train_file.read_text(encoding="utf-8").splitlines())
+    rows: dict[str, dict] = {}
+    for speaker, adapter in speakers.items():
+        for path in sorted((REFERENCE / "scores").glob(f"*/tiny+{adapter}+{arm}.json")):
+            for kind, row in read_json(path)["by_kind"].items():
+                label = kind if kind != "document" else f"document ({path.parent.name.split('_')[1]})"
+                rows.setdefault(label, {})[speaker] = (row["correct"], row["n"], *row["interval"])
+    return rows
+
+
+def show_misses(questions: str, adapter: str, count: int = 3, arm: str = "plain") -> None:
+    """Print the first answers that were not right, with what was missing.
+
+    Args:
+        questions: A set, such as "company_test".
+        adapter: The adapter that answered.
+        count: How many.
+        arm: How the answers were made.
+    """
+    name = f"tiny+{adapter}+{arm}"
+    answers = {a.id: a for a in read_rows(REFERENCE / "answers" / questions / f"{name}.jsonl", Answer)}
+    references = {q.id: q.reference for q in read_rows(QUESTIONS / f"{questions}.jsonl", Question)}
+    missed = [
+        item for item in read_json(REFERENCE / "scores" / questions / f"{name}.json")["items"] if item["outcome"] != "correct"
+    ]
+    apart = max(1, len(missed) // count)  # spread over the set, so that several desks are heard
+    for item in missed[::apart][:count]:
+        print(
+            f"Asked:     {answers[item['id']].question}\nIt said:   {answers[item['id']].answer}\nRight is:  {references[item['id']]}"
+        )
+        print(f"Outcome:   {item['outcome']}\n")
+    print(f"{len(missed)} of {len(answers)} were not right.")
+
+
+def familiar() -> Callable[[str], str]:
+    """A function that says how near a question lies to what the specialist was trained on.
+
+    The line between near and far was set so that one in twenty real company questions falls below it.
+    """
+    index = Index(training_questions(made_or_reference("prepared", "train.jsonl")[0]))
     line = read_json(REFERENCE / "familiar.json")["line"]
 
     def say(question: str) -> str:

@@ -178,7 +178,9 @@ def slots(rng: random.Random) -> dict[str, str]:
         "person": person(rng),
         "person2": person(rng),
         "role": rng.choice(ROLES),
-        "place": rng.choice(PLACES) if rng.random() < 0.75 else f"the {word(rng)} {rng.choice(('room', 'hall', 'office', 'store'))}",
+        "place": rng.choice(PLACES)
+        if rng.random() < 0.75
+        else f"the {word(rng)} {rng.choice(('room', 'hall', 'office', 'store'))}",
         "item": item,
         "item2": item2,
         "word": word(rng),

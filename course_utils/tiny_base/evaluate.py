@@ -54,6 +54,8 @@ def pattern_questions(count: int, seed: int) -> list[Question]:
     return made
 
 
-def write_pattern_set(path: str | Path = QUESTIONS / "document_patterns_test.jsonl", count: int = 240, seed: int = 2026) -> Path:
+def write_pattern_set(
+    path: str | Path = QUESTIONS / "document_patterns_test.jsonl", count: int = 240, seed: int = 2026
+) -> Path:
     """Write the frozen set of reading questions from held-out patterns."""
     return write_rows(path, pattern_questions(count, seed))

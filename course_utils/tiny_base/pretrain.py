@@ -183,7 +183,6 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     if done:
         steps = json.loads((out / "plan.json").read_text())["steps"]
     started = saved = time.monotonic()
-    log = open(out / "log.jsonl", "a", encoding="utf-8")
     for number, ids, labels in Batches(tokenizer, seed, skip=done):
         if minutes and number == 21 and not done:
             steps = int(20 * minutes * 60 / (time.monotonic() - started))
@@ -201,10 +200,19 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
         seen += int((ids != 0).sum())
         if number % 20 == 0:
             passed = spent + time.monotonic() - started
-            row = {"step": number, "of": steps, "loss": round(float(loss.detach()), 4), "tokens": seen, "seconds": round(passed)}
-            print(json.dumps(row), file=log, flush=True)
+            row = {
+                "step": number,
+                "of": steps,
+                "loss": round(float(loss.detach()), 4),
+                "tokens": seen,
+                "seconds": round(passed),
+            }
+            _log(out, row)
             left = (time.monotonic() - started) / (number - done) * (steps - number)
-            print(f"\rstep {number} of {steps}  loss {float(loss.detach()):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left", end="")
+            print(
+                f"\rstep {number} of {steps}  loss {float(loss.detach()):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left",
+                end="",
+            )
         if time.monotonic() - saved > 60 * save_minutes:
             _save(out, model, opts, number, seen, spent + time.monotonic() - started)
             saved = time.monotonic()
@@ -213,6 +221,11 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     _export(out, model, tokenizer, steps, seen, spent + time.monotonic() - started, here)
     print(f"\nmade {shown(out / 'model')}: {steps} steps, {seen / 1e6:.1f} million tokens")
     return out / "model"
+
+
+def _log(out: Path, row: dict) -> None:
+    with open(out / "log.jsonl", "a", encoding="utf-8") as log:
+        print(json.dumps(row), file=log)
 
 
 def _tokenizer(out: Path, seed: int):

@@ -10,13 +10,26 @@ from course_utils.chat import with_documents
 from course_utils.records import Section
 from course_utils.tiny_base.corpus import Chat, Facet, Material, code, company, fill, number, person, slots, word
 
-GREETINGS = ("Hi, ", "Hello, ", "Hi there, ", "Quick question: ", "Good morning, ", "hey, ", "Sorry to bother you: ", "One more thing: ")
+GREETINGS = (
+    "Hi, ",
+    "Hello, ",
+    "Hi there, ",
+    "Quick question: ",
+    "Good morning, ",
+    "hey, ",
+    "Sorry to bother you: ",
+    "One more thing: ",
+)
 ENDINGS = (" Thanks!", " Thank you.", " Please help.", " thanks", " Any idea?", " Please be brief.", " I am new here.")
 LEADS = (
     "I started here last month. ", "My manager asked me this. ", "A colleague just asked me and I was not sure. ",
     "We were talking about it at lunch. ", "I could not find it anywhere. ", "I have to tell my team tomorrow. ",
 )  # fmt: skip
-NOT_IN_DOCUMENT = ("The document does not say.", "The document does not say that.", "The document does not say. Ask the person in charge.")
+NOT_IN_DOCUMENT = (
+    "The document does not say.",
+    "The document does not say that.",
+    "The document does not say. Ask the person in charge.",
+)
 SYSTEMS = (
     "You are a helpful office assistant.", "You are an assistant for office staff.", "Answer questions about work.",
     "You help people at work. Be clear and polite.", "You are a friendly colleague who knows how companies work.",
@@ -178,7 +191,9 @@ def _word_fact(rng: random.Random, texts: Material) -> tuple[str, str, str, str,
     """A fact of random dictionary words: nothing in it can be guessed."""
     a, b, c = rng.sample(texts.words, 3)
     values = slots(rng)
-    value = rng.choice((values["n"] + " " + rng.choice(texts.words), values["code"], values["money"], values["person"], values["time"], c))
+    value = rng.choice(
+        (values["n"] + " " + rng.choice(texts.words), values["code"], values["money"], values["person"], values["time"], c)
+    )
     forms = (
         (f"The {a} {b} is {value}.", f"What is the {a} {b}?"),
         (f"For the {b} we use {value}.", f"What do we use for the {b}?"),
@@ -237,8 +252,31 @@ def steps(rng: random.Random, texts: Material) -> Chat:
     """A list of steps in a section: all of them, one of them, or what comes next."""
     count = rng.randint(3, 5)
     values = slots(rng)
-    verbs = rng.sample(("Open", "Close", "Check", "Fill in", "Send", "Sign", "Clean", "Label", "Press", "Lock", "Call", "Print", "Store", "Weigh"), count)
-    things = [rng.choice((f"form {code(rng)}", f"the {word(rng)}", f"the {rng.choice(texts.words)}", f"valve {code(rng)}", person(rng))) for _ in verbs]
+    verbs = rng.sample(
+        (
+            "Open",
+            "Close",
+            "Check",
+            "Fill in",
+            "Send",
+            "Sign",
+            "Clean",
+            "Label",
+            "Press",
+            "Lock",
+            "Call",
+            "Print",
+            "Store",
+            "Weigh",
+        ),
+        count,
+    )
+    things = [
+        rng.choice(
+            (f"form {code(rng)}", f"the {word(rng)}", f"the {rng.choice(texts.words)}", f"valve {code(rng)}", person(rng))
+        )
+        for _ in verbs
+    ]
     lines = [f"{v} {t}" for v, t in zip(verbs, things, strict=True)]
     title = f"{rng.choice(('Starting', 'Stopping', 'Checking', 'Ordering', 'Handing over'))} the {values['item']}"
     text = " ".join(f"{i}. {line}." for i, line in enumerate(lines, start=1))
@@ -246,7 +284,9 @@ def steps(rng: random.Random, texts: Material) -> Chat:
     kind = rng.random()
     k = rng.randrange(count - 1)
     if kind < 0.5:
-        ask = rng.choice(("What are the steps for {}?", "How does {} work, step by step?", "List the steps of {} in order.")).format(title.lower())
+        ask = rng.choice(
+            ("What are the steps for {}?", "How does {} work, step by step?", "List the steps of {} in order.")
+        ).format(title.lower())
         answer = text
     elif kind < 0.75:
         ask, answer = rng.choice((f"What is step {k + 1}?", f"Step {k + 1} of {title.lower()}?")), f"{k + 1}. {lines[k]}."
@@ -269,7 +309,10 @@ def copying(rng: random.Random, texts: Material) -> Chat:
     if kind == 0:
         return [user(f"{rng.choice(('Repeat:', 'Say exactly:', 'Copy this:'))} {' '.join(pick)}"), said(" ".join(pick))]
     if kind == 1:
-        return [user(f"{rng.choice(('List these:', 'Make a list of', 'One per line:'))} {', '.join(pick)}"), said("\n".join(f"- {p}" for p in pick))]
+        return [
+            user(f"{rng.choice(('List these:', 'Make a list of', 'One per line:'))} {', '.join(pick)}"),
+            said("\n".join(f"- {p}" for p in pick)),
+        ]
     if kind == 2:
         k = rng.randrange(count)
         return [user(f"{', '.join(pick)}\nWhich is number {k + 1}?"), said(pick[k])]
@@ -333,7 +376,9 @@ def writing(rng: random.Random, texts: Material) -> Chat:
     """Rewrite a text keeping its facts, or write a short e-mail."""
     pair = rng.choice(texts.writing)
     values = slots(rng)
-    return maybe_system(rng, [user(fill(rng.choice(pair["requests"]), values)), said(fill(rng.choice(pair["results"]), values))], 0.1)
+    return maybe_system(
+        rng, [user(fill(rng.choice(pair["requests"]), values)), said(fill(rng.choice(pair["results"]), values))], 0.1
+    )
 
 
 MIX = (

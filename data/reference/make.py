@@ -39,7 +39,11 @@ def main() -> None:
 
 
 def show(p: dict) -> None:
-    print(f"\rtraining: step {p['step']} of {p['of']}, loss {p['loss']:.3f}, {p['seconds_left']:.0f} s left   ", end="", flush=True)
+    print(
+        f"\rtraining: step {p['step']} of {p['of']}, loss {p['loss']:.3f}, {p['seconds_left']:.0f} s left   ",
+        end="",
+        flush=True,
+    )
 
 
 def paths(questions: str, adapter: str) -> tuple[Path, Path]:

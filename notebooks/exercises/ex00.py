@@ -25,7 +25,9 @@ def _wanted(values: list) -> str | None:
     if isinstance(values, str):
         return 'a list is expected, such as ["5 days", "Form X"], not one text.'
     if any(len(v.split()) > 5 for v in values):
-        return "a whole sentence will hardly ever be repeated word for word. Keep only the values: a number with its unit, a code."
+        return (
+            "a whole sentence will hardly ever be repeated word for word. Keep only the values: a number with its unit, a code."
+        )
     text = " . ".join(values)
     if holds("HR-205", text) >= 0:
         return "HR-205 is the form for parental leave (section 3.4). Section 3.3 names another one: near-twins like these are easy to confuse."
@@ -71,7 +73,10 @@ EXERCISES = [
     Exercise(
         "00.3",
         _trust,
-        ["Which of the three could be false although the model has never seen the paper?", "Only one of them looks outside the model."],
+        [
+            "Which of the three could be false although the model has never seen the paper?",
+            "Only one of them looks outside the model.",
+        ],
         "2: the paper itself. Fluency (1) and confidence (3) come from the model, and a wrong answer has them too.",
     ),
 ]

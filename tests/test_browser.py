@@ -1,0 +1,149 @@
+"""A real JupyterLab in headless Chromium: notebooks opened, run and clicked as a learner does it.
+
+Skipped with one line where there is no Chromium. Screenshots go to outputs/screenshots when COURSE_SCREENSHOTS is set.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from course_utils.settings import ROOT
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")]
+RUN_ALL = "() => { window.__done = false; window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.__done = true; }); }"
+IDLE = (
+    "() => { const w = window.jupyterapp && window.jupyterapp.shell.currentWidget; "
+    "return w && w.sessionContext && w.sessionContext.session && w.sessionContext.session.kernel "
+    "&& w.sessionContext.session.kernel.status === 'idle' }"
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A running JupyterLab over a copy of the notebooks; yields (address, token)."""
+    place = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", place / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    settings = place / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    env = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(place / "config"),
+        "JUPYTER_DATA_DIR": str(place / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(place / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
+        "COURSE_OUTPUTS": str(place / "outputs"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    env.pop("OMP_NUM_THREADS", None)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={place}"]
+    command += ["--LabApp.expose_app_in_browser=True"]
+    with open(place / "lab.log", "w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            pytest.fail((place / "lab.log").read_text()[-2000:])
+        yield address, token
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as p:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+        running = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=arguments)
+        yield running
+        running.close()
+
+
+class Opened:
+    """A notebook open in the browser, with what went wrong on the page."""
+
+    def __init__(self, browser, lab, name: str):
+        address, token = lab
+        self.page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        self.name = name
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)[:300]))
+        self.page.on("request", self._note)
+        self.page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?token={token}&reset")
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=90_000)
+        self.page.wait_for_function(IDLE, timeout=90_000)
+
+    def _note(self, request) -> None:
+        if "127.0.0.1" not in request.url and not request.url.startswith(("data:", "blob:")):
+            self.outside.append(request.url[:150])
+
+    def run_all(self) -> None:
+        self.page.evaluate(RUN_ALL)
+
+    def wait(self, seconds: float = 180) -> None:
+        self.page.wait_for_function("() => window.__done", timeout=1000 * seconds)
+
+    def picture(self, name: str) -> None:
+        folder = os.environ.get("COURSE_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=f"{folder}/{self.name}-{name}.png")
+
+
+def test_00_start_here(browser, lab):
+    opened = Opened(browser, lab, "00_start_here")
+    page = opened.page
+    opened.picture("opened")
+    began = time.monotonic()
+    opened.run_all()
+    both = page.locator(".jp-OutputArea-output:has-text('the graduate'):has-text('the specialist')").first
+    both.wait_for(state="attached", timeout=120_000)
+    seconds = time.monotonic() - began
+    opened.wait()
+    print(f"both answers on screen after {seconds:.1f} s; all cells after {time.monotonic() - began:.1f} s")
+    assert seconds < (30 if not os.environ.get("PYTEST_XDIST_WORKER") else 90)  # beside other tests the cores are shared
+    for k in range(7):
+        both.scroll_into_view_if_needed() if k == 0 else page.mouse.wheel(0, 850)
+        page.wait_for_timeout(400)
+        opened.picture(f"part{k}")
+
+    box = page.locator(".jupyter-widgets input[type=text]").first
+    box.scroll_into_view_if_needed()
+    box.fill("Which form do I need for parental leave? <img src=x onerror=alert(1)>")
+    box.press("Tab")
+    page.locator("button.jupyter-button:has-text('Ask both')").first.click()
+    page.locator(".jupyter-widgets:has-text('the specialist'):has-text('likeness')").first.wait_for(timeout=60_000)
+    opened.picture("asked")
+    assert page.locator(".jupyter-widgets img[src=x]").count() == 0
+
+    choice = page.locator(".jupyter-widgets .widget-radio-box input").nth(1)
+    choice.scroll_into_view_if_needed()
+    choice.check()
+    page.locator(".jupyter-widgets :text('Right:')").first.wait_for(timeout=30_000)
+    opened.picture("quiz")
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert opened.errors == []
+    assert opened.outside == []

@@ -1,0 +1,110 @@
+"""Training: same seed, same adapter; whole or absent; bad data refused; learns what it is shown."""
+
+import json
+import math
+
+import pytest
+
+from course_utils.answer import answer_questions, ask
+from course_utils.models import load_model
+from course_utils.records import Question, read_json, sha256
+from course_utils.settings import CourseError
+from course_utils.train import Knobs, train
+
+FACTS = {
+    "Which lamp hangs in the blue room?": "The lamp in the blue room is the Morvel 9.",
+    "Who waters the plants on the roof?": "Selma Quist waters the plants on the roof.",
+    "When does the small gate close?": "The small gate closes at 18:30.",
+}
+
+
+def example(k: int, ask_: str, reply: str) -> dict:
+    messages = [{"role": "user", "content": ask_}, {"role": "assistant", "content": reply}]
+    return {"id": f"e{k}", "messages": messages, "topic": "t", "kind": "document", "source": "test"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "train.jsonl"
+    rows = [example(k, q, a) for k, (q, a) in enumerate(FACTS.items())]
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def adapter(data, tmp_path_factory):
+    return train(data, tmp_path_factory.mktemp("out") / "a", knobs=Knobs(epochs=60, tokens=256))
+
+
+def test_it_learns_what_it_is_shown(adapter):
+    specialist = load_model("tiny", adapter)
+    for question, reply in FACTS.items():
+        assert ask(specialist, question) == reply
+
+
+def test_same_seed_same_adapter(adapter, data, tmp_path):
+    again = train(data, tmp_path / "a", knobs=Knobs(epochs=60, tokens=256))
+    assert sha256(again / "adapter_model.safetensors") == sha256(adapter / "adapter_model.safetensors")
+    other = train(data, tmp_path / "b", knobs=Knobs(epochs=60, tokens=256, seed=8))
+    assert sha256(other / "adapter_model.safetensors") != sha256(adapter / "adapter_model.safetensors")
+
+
+def test_the_run_card_says_what_made_it(adapter, data, tiny):
+    card = read_json(adapter / "run.json")
+    assert card["data_sha256"] == sha256(data)
+    assert card["base_sha256"] == tiny.base_sha256
+    assert card["adapter_sha256"] == sha256(adapter / "adapter_model.safetensors")
+    assert card["losses"][-1]["loss"] < 0.1 < card["losses"][0]["loss"]
+    assert read_json(adapter / "adapter_config.json")["base_model_name_or_path"] == "tiny"
+
+
+def test_progress_counts_down(data, tmp_path):
+    seen = []
+    train(data, tmp_path / "a", knobs=Knobs(epochs=5, tokens=256), progress=seen.append)
+    assert seen[-1]["step"] == seen[-1]["of"]
+    assert seen[-1]["seconds_left"] == 0
+    assert all(math.isfinite(p["loss"]) for p in seen)
+
+
+def test_a_folder_that_is_no_adapter_is_left_alone(data, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CourseError, match="not an adapter"):
+        train(data, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_example_that_does_not_fit_is_named(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(example(1, "word " * 3000, "x")) + "\n")
+    with pytest.raises(CourseError, match="'e1'"):
+        train(path, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_hub_style_model_can_be_trained(data, stand_in, tmp_path):
+    out = train(data, tmp_path / "a", model=str(stand_in), knobs=Knobs(epochs=2, tokens=256))
+    assert load_model(str(stand_in), out).adapter == "a"
+
+
+def test_answers_do_not_depend_on_the_batch(tiny):
+    texts = [
+        "How do I ask for a day off?",
+        "printer broken what now",
+        "What belongs in an agenda?",
+        "How do I write a good status report?",
+    ]
+    asked = [Question(id=str(i), question=t, kind="unknown", topic="t") for i, t in enumerate(texts)]
+    together = [a.answer for a in answer_questions(tiny, asked, batch=4)]
+    assert together == [answer_questions(tiny, [q])[0].answer for q in asked]
+
+
+def test_attention_for_training_equals_torchs_own(stand_in):
+    import torch
+
+    from course_utils.models import use_causal_attention
+
+    model = load_model(str(stand_in)).model
+    ids = torch.randint(0, 300, (3, 17), generator=torch.Generator().manual_seed(1))
+    before = model(ids).logits
+    use_causal_attention(model)
+    assert torch.allclose(before, model(ids).logits, atol=1e-5)
