@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.chat import Encoded, encode
-from course_utils.models import Loaded, load_model
+from course_utils.models import Loaded, load_model, use_causal_attention
 from course_utils.records import Example, read_rows, sha256, write_json
 from course_utils.settings import SEED, CourseError, machine, peak_memory_gb, set_seed, shown
 
@@ -157,12 +157,13 @@ def _encode_all(loaded: Loaded, examples: Sequence[Example]) -> list[Encoded]:
 
 
 def adapt(loaded: Loaded, knobs: Knobs):
-    """Put fresh LoRA matrices on a base, ready to be trained; the base itself stays as it is."""
+    """Put fresh LoRA matrices on a base, ready to be trained; the base's own numbers stay as they are."""
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=knobs.rank, lora_alpha=knobs.alpha, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"
     )
+    use_causal_attention(loaded.model)
     return get_peft_model(loaded.model.train(), config)
 
 

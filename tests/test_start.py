@@ -45,7 +45,9 @@ def test_a_python_without_venv_is_named_in_one_line(tmp_path):
     """Debian without python3-venv: `python3 -m venv` fails and says ensurepip."""
     shutil.copy(ROOT / "start.py", tmp_path / "start.py")
     fake = tmp_path / "venv.py"  # shadows the standard module for `-m venv` run in this folder
-    fake.write_text("import sys; print('The virtual environment was not created because ensurepip is not available'); sys.exit(1)\n")
+    fake.write_text(
+        "import sys; print('The virtual environment was not created because ensurepip is not available'); sys.exit(1)\n"
+    )
     done = subprocess.run([sys.executable, "start.py", "lab"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert "-venv" in done.stderr
@@ -76,5 +78,7 @@ def test_a_page_of_the_book_asks_nobody_outside(tmp_path):
     source = ROOT / "notebooks" / "00_start_here.ipynb"
     text = Path(page(source, tmp_path)).read_text(encoding="utf-8")
     assert "the graduate and the specialist" in text
-    assert not re.findall(r"""(?:src|href)=["']https?://(?!colab\.research\.google\.com|github\.com)[^"']+\.(?:js|css|woff2?)""", text)
+    assert not re.findall(
+        r"""(?:src|href)=["']https?://(?!colab\.research\.google\.com|github\.com)[^"']+\.(?:js|css|woff2?)""", text
+    )
     assert not re.findall(r"@import\s+url\(.?https?:", text)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_utils.chat import BOS, END, PAD, ROLES, TEMPLATE, encode
 from course_utils.models import use_causal_attention
-from course_utils.records import write_json
+from course_utils.records import read_json, write_json
 from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
 from course_utils.tiny_base import corpus
 
@@ -180,52 +180,59 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     use_causal_attention(model)
     opts = optimizers(model, rate)
     done, seen, spent = _resume(out, model, opts)
+    plan = {"steps": steps, "rate": rate, "seed": seed}
     if done:
-        steps = json.loads((out / "plan.json").read_text())["steps"]
-    started = saved = time.monotonic()
+        plan = read_json(out / "plan.json")
+    else:
+        write_json(out / "plan.json", plan)
+    began = saved = time.monotonic()
     for number, ids, labels in Batches(tokenizer, seed, skip=done):
         if minutes and number == 21 and not done:
-            steps = int(20 * minutes * 60 / (time.monotonic() - started))
-            write_json(out / "plan.json", {"steps": steps, "rate": rate, "seed": seed})
-        for opt in opts:
-            for group in opt.param_groups:
-                group["lr"] = rate * rate_at(number / max(steps, 1))
-        with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
-            loss = loss_of(model, ids.to(here.device), labels.to(here.device))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad(set_to_none=True)
+            plan["steps"] = int(20 * minutes * 60 / (time.monotonic() - began))
+            write_json(out / "plan.json", plan)
+        rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
+        loss = _step(model, opts, ids.to(here.device), labels.to(here.device), rate_now, here)
         seen += int((ids != 0).sum())
+        passed = time.monotonic() - began
         if number % 20 == 0:
-            passed = spent + time.monotonic() - started
-            row = {
-                "step": number,
-                "of": steps,
-                "loss": round(float(loss.detach()), 4),
-                "tokens": seen,
-                "seconds": round(passed),
-            }
-            _log(out, row)
-            left = (time.monotonic() - started) / (number - done) * (steps - number)
-            print(
-                f"\rstep {number} of {steps}  loss {float(loss.detach()):.3f}  {seen / passed:,.0f} tokens/s  {left / 60:.0f} min left",
-                end="",
-            )
-        if time.monotonic() - saved > 60 * save_minutes:
-            _save(out, model, opts, number, seen, spent + time.monotonic() - started)
+            _log(out, number, plan["steps"], float(loss), seen, spent + passed, passed / (number - done))
+        if time.monotonic() - saved >= 60 * save_minutes:
+            _save(out, model, opts, number, seen, spent + passed)
             saved = time.monotonic()
-        if number >= steps:
+        if number >= plan["steps"]:
             break
-    _export(out, model, tokenizer, steps, seen, spent + time.monotonic() - started, here)
-    print(f"\nmade {shown(out / 'model')}: {steps} steps, {seen / 1e6:.1f} million tokens")
+    _export(out, model, tokenizer, plan["steps"], seen, spent + time.monotonic() - began, here)
+    print(f"\nmade {shown(out / 'model')}: {plan['steps']} steps, {seen / 1e6:.1f} million tokens")
     return out / "model"
 
 
-def _log(out: Path, row: dict) -> None:
+def _step(model, opts, ids, labels, rate: float, here):
+    """One update of the weights; returns the loss."""
+    import torch
+
+    for opt in opts:
+        for group in opt.param_groups:
+            group["lr"] = rate
+    with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
+        loss = loss_of(model, ids, labels)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for opt in opts:
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
+def _log(out: Path, number: int, steps: int, loss: float, seen: int, seconds: float, each: float) -> None:
+    row = {"step": number, "of": steps, "loss": round(loss, 4), "tokens": seen, "seconds": round(seconds)}
     with open(out / "log.jsonl", "a", encoding="utf-8") as log:
         print(json.dumps(row), file=log)
+    left = each * (steps - number) / 60
+    print(
+        f"\rstep {number} of {steps}  loss {loss:.3f}  {seen / seconds:,.0f} tokens/s  {left:.0f} min left   ",
+        end="",
+        flush=True,
+    )
 
 
 def _tokenizer(out: Path, seed: int):

@@ -1,0 +1,98 @@
+"""The schooling of the base: varied, repeatable, within the context, and pretraining that goes on after being killed."""
+
+import random
+import shutil
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from course_utils.chat import encode
+from course_utils.models import KNOWN
+from course_utils.score import holds
+from course_utils.settings import DATA
+from course_utils.tiny_base import corpus, pretrain, skills
+
+
+def test_material_is_broad():
+    texts = corpus.material()
+    assert len(texts.by_topic) >= 80
+    for facets in texts.by_topic.values():
+        assert sum(len(f.statements) for f in facets) >= 25
+        assert sum(len(f.questions) for f in facets) >= 12
+
+
+def test_statements_hold_the_points_of_their_card():
+    cards = {
+        (card["topic"], facet["facet"]): facet["must_include"]
+        for path in (DATA / "base_corpus" / "cards").glob("*.jsonl")
+        for card in corpus._lines(path)
+        for facet in card["facets"]
+    }
+    for facet in corpus.material().facets:
+        for statement in facet.statements:
+            for group in cards[facet.topic, facet.name]:
+                assert holds(group, statement) >= 0, (facet.topic, facet.name, statement)
+
+
+def test_the_same_seed_gives_the_same_stream():
+    first, again, other = (list(islice(corpus.stream(seed), 50)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
+    rng, texts = random.Random(3), corpus.material()
+    for maker, _ in skills.MIX:
+        for _ in range(40):
+            chat = maker(rng, texts)
+            assert chat[-1]["role"] == "assistant"
+            assert chat[-1]["content"].strip()
+            assert sum(encode(tiny.tokenizer, chat, pretrain.CONTEXT).mask) > 0
+
+
+def test_conversations_are_hardly_ever_alike():
+    talks = Counter(str(chat) for chat in islice(corpus.stream(4), 3000))
+    assert len(talks) >= 2990
+
+
+def test_reading_answers_stand_in_the_document():
+    rng, texts = random.Random(5), corpus.material()
+    found = 0
+    for _ in range(300):
+        *_, asked, reply = skills.reading(rng, texts)
+        if reply["content"].startswith("Section "):
+            number = reply["content"].split()[1]
+            assert f"Section {number}, " in asked["content"]
+            found += 1
+    assert 150 < found < 280
+
+
+@pytest.mark.parametrize("cut", [3])
+def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
+    import torch
+
+    monkeypatch.setattr(pretrain, "BATCH", 256)
+    monkeypatch.setattr(pretrain, "WIDTHS", (64, 128))
+    for name in ("whole", "parts"):
+        shutil.copytree(KNOWN["tiny"].place, tmp_path / name / "tokenizer", ignore=shutil.ignore_patterns("*.safetensors"))
+    whole = pretrain.pretrain(tmp_path / "whole", 6, 1e-3, 7, 60)
+
+    class Killed(Exception):
+        pass
+
+    save = pretrain._save
+
+    def save_then_die(out, model, opts, number, *rest):
+        save(out, model, opts, number, *rest)
+        if number == cut:
+            raise Killed
+
+    monkeypatch.setattr(pretrain, "_save", save_then_die)
+    with pytest.raises(Killed):
+        pretrain.pretrain(tmp_path / "parts", 6, 1e-3, 7, 0)
+    monkeypatch.setattr(pretrain, "_save", save)
+    parts = pretrain.pretrain(tmp_path / "parts", 6, 1e-3, 7, 60)
+    from safetensors.torch import load_file
+
+    a, b = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
+    assert all(torch.equal(a[key], b[key]) for key in a)
