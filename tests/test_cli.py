@@ -85,3 +85,43 @@ def test_doctor(capsys):
     assert code == 0
     assert out[-1] == "this machine can run the course"
     assert any("tokens a second" in line for line in out)
+
+
+def damaged(tmp_path, damage: str):
+    """The embedded model or the company adapter with something wrong; returns the arguments that name it."""
+    import json
+    import shutil
+
+    from course_utils.models import KNOWN
+    from course_utils.settings import REFERENCE
+
+    model, adapter = tmp_path / "model", tmp_path / "adapter"
+    shutil.copytree(KNOWN["tiny"].place, model)
+    shutil.copytree(REFERENCE / "adapters" / "company", adapter)
+    weights = model / "model.safetensors"
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1_000_000])
+    elif damage == "other base":
+        run = json.loads((adapter / "run.json").read_text())
+        (adapter / "run.json").write_text(json.dumps({**run, "base_sha256": "0" * 64}))
+        return ["--adapter", adapter]
+    return ["--model", model]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [("missing", "has no weights"), ("truncated", "damaged or cut short"), ("other base", "made for another base")],
+)
+def test_what_cannot_be_loaded(capsys, write, tmp_path, damage, says):
+    out = tmp_path / "out.jsonl"
+    out.write_text("mine")
+    code, printed, err = run(
+        capsys, "answer", "--questions", write("q.jsonl", [QUESTION]), "--out", out, *damaged(tmp_path, damage)
+    )
+    assert code == 2
+    assert printed == []
+    assert 1 <= len(err) <= 3
+    assert says in err[0]
+    assert out.read_text() == "mine"

@@ -15,7 +15,8 @@ from course_utils.prepare import prepare, training_questions
 from course_utils.records import Question, read_rows, sha256, write_json, write_rows
 from course_utils.retrieve import Index
 from course_utils.score import compare, score_files
-from course_utils.settings import QUESTIONS, REFERENCE
+from course_utils.settings import DATA, QUESTIONS, REFERENCE
+from course_utils.tiny_base.evaluate import write_card
 from course_utils.train import train
 
 SETS = ("company_test", "general_test", "unknown_test", "document_natural_test", "document_patterns_test")
@@ -34,6 +35,7 @@ def main() -> None:
     for questions in SETS:
         scores = [score(questions, name) for name in ("none", "company")]
         print(questions, compare(*scores).sentence("the graduate", "the specialist"))
+    write_card(DATA / "models" / "tiny-base", REFERENCE / "scores")
     write_json(REFERENCE / "familiar.json", familiar_line(prepared / "train.jsonl"))
     print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
 
