@@ -69,9 +69,9 @@ def cpu_index_answers() -> bool:
     return True
 
 
-def install(extras: str) -> None:
-    """Install once; later calls return at once, also without network."""
-    mark = VENV / f"installed-{extras.replace(',', '-')}.txt"
+def install() -> None:
+    """Install once, for both commands; later calls return at once, also without network."""
+    mark = VENV / "installed.txt"
     if mark.exists() and mark.read_text() == stamp():
         return
     print("installing (some minutes the first time, about 2 GB) ...", flush=True)
@@ -84,7 +84,7 @@ def install(extras: str) -> None:
         "-c",
         str(ROOT / "constraints.txt"),
         "-e",
-        f"{ROOT}[{extras}]",
+        f"{ROOT}[lab,test]",
     ]
     if cpu_index_answers():
         command += ["--extra-index-url", TORCH_CPU_INDEX]
@@ -168,7 +168,7 @@ def main() -> int:
         address(arguments[0])
     elif verb in ("lab", "test"):
         make_venv()
-        install("lab,test" if verb == "test" else "lab")
+        install()
         return lab(arguments) if verb == "lab" else test(arguments)
     else:
         print(__doc__.strip())

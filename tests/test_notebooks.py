@@ -103,6 +103,8 @@ def test_between_two_and_four_exercises(notebook):
 def execute(path: Path, out: Path, monkeypatch, **parameters) -> nbformat.NotebookNode:
     monkeypatch.setenv("COURSE_OUTPUTS", str(out.parent / "outputs"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    known = set(papermill.inspect_notebook(path))
+    assert set(parameters) <= known, f"unknown parameters: {set(parameters) - known}"
     papermill.execute_notebook(
         path,
         out,
