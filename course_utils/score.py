@@ -26,21 +26,24 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _TENS_WORD = re.compile(rf"\b({'|'.join(_TENS)})(?:[- ]({'|'.join(_ONES[1:10])}))?\b")
 _ONES_WORD = re.compile(rf"\b({'|'.join(_ONES)})\b")
 _SPELLINGS = {"acknowledgement": "acknowledgment", "color": "colour", "center": "centre", "mail": "email", "emails": "email"}
+_NUMBERED = {"section", "step", "level", "severity", "form", "version", "chapter"}
 _BREAKS = {"and", "but", "while", "or", "whereas", ","}
 _NOT_A_DENIAL = set(
     "more less than later earlier before after until unless only over under above exceed longer go within".split()
 )
 _REFUSALS = re.compile(
-    r"\b(i (do not|don't|cannot|can't) (know|tell|say|answer|help with that)|i am not able to (say|tell|answer)|"
-    r"(do|does) not (say|tell|mention|state|cover|contain|give)|is not (given|mentioned|stated|covered)|"
-    r"(cannot|can't) be (found|answered)|i have no (information|way)|no information (about|on)|not something i know)\b"
+    r"\b(i (really |just |also )?(do not|can not|could not) (know|tell|say|answer|help|see|find|look|have)|i am not able to|i have never|"
+    r"i know (nothing|only)|i have (no |not seen|only)|i would (rather not|have to) guess|would be a guess|"
+    r"(do|does) not (say|tell|mention|state|cover|contain|give|hold|answer)|is not (given|mentioned|stated|covered|in the document)|"
+    r"can not (be found|be answered|help)|no information|not something (i|our)|nobody (has )?told me|nothing (that )?i have learned|"
+    r"nothing in the|know only|beyond what i know|outside what i know|not part of (my|what))\b"
 )
 _GENERAL = re.compile(
     r"\b(most|many|some) (companies|employers|firms|teams|offices|businesses)|in general|usually|typically|often|commonly\b"
 )
 _CODE = re.compile(r"\b[A-Z]{1,4}-?\d{2,4}\b")
 _SECTION = re.compile(r"\bsections?\s+\d+(?:\.\d+)*", re.I)
-_UNITS = "day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
+_UNITS = "cent kilometre metre litre kilo kg page card piece day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,16 @@ class _Sentence:
 
 def _plain(text: str) -> str:
     """Lower case, figures for number words, one form for money, per cent and "not"."""
-    text = text.lower().replace("\u2019", "'").replace("n't", " not").replace("cannot", "can not")
+    text = text.lower().replace("\u2019", "'").replace("can't", "can not").replace("n't", " not").replace("cannot", "can not")
+    text = text.replace("i'm ", "i am ").replace("half an hour", "30 minutes")
     text = re.sub(r"'s\b", "", text)
     text = re.sub(r"(?:€|\beur)\s*(\d[\d,.]*\d|\d)", r"\1 euros", text).replace("€", " euros ")
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"\bper ?cent\b", "%", text)
     text = _TENS_WORD.sub(lambda m: str(10 * (_TENS.index(m[1]) + 2) + (_ONES.index(m[2]) if m[2] else 0)), text)
-    return _ONES_WORD.sub(lambda m: str(_ONES.index(m[1])), text)
+    text = _ONES_WORD.sub(lambda m: str(_ONES.index(m[1])), text)
+    text = re.sub(r"\bhalf past (\d+)\b", r"\1:30", text)
+    return re.sub(r"(\d+) point (\d(?: \d)*)\b", lambda m: f"{m[1]}.{m[2].replace(' ', '')}", text)
 
 
 def _stem(word: str) -> str:
@@ -88,13 +94,21 @@ _WORD = re.compile(r"[a-z]+|\d+(?:[.:]\d+)*|%|,")
 def _sentences(text: str) -> tuple[_Sentence, ...]:
     found = []
     for part in re.split(r"(?<=[.!?;])\s+|\n+", _plain(text)):
-        words, clauses, clause = [], [], 0
-        for word in _WORD.findall(part):
-            clause += word in _BREAKS
-            if word != ",":
-                words.append(_stem(word))
+        pieces, said, clauses, clause, unit = _WORD.findall(part), [], [], 0, ""
+        for k, piece in enumerate(pieces):
+            clause += piece in _BREAKS
+            if piece == ",":
+                continue
+            word = _stem(piece)
+            said.append(word)
+            clauses.append(clause)
+            if word in _UNITS and k and pieces[k - 1][0].isdigit():
+                unit = word
+            elided = unit and word[0].isdigit() and (k + 1 == len(pieces) or pieces[k + 1] in ("for", "and", "or", ","))
+            if elided and (k == 0 or pieces[k - 1] not in _NUMBERED):  # "8 weeks for one and 16 for the other"
+                said.append(unit)
                 clauses.append(clause)
-        found.append(_Sentence(tuple(words), tuple(clauses)))
+        found.append(_Sentence(tuple(said), tuple(clauses)))
     return tuple(found)
 
 
@@ -109,7 +123,12 @@ def _starts(words: Sequence[str], item: Sequence[str]) -> list[int]:
 
 
 def _denied(sentence: _Sentence, start: int) -> bool:
-    """Whether a "not" or "never" stands up to three words before, in the same clause, and denies what follows."""
+    """Whether a "not" up to three words before, or an "is not" just after, denies the value, in the same clause."""
+    after = sentence.words[start + 1 : start + 4]
+    if any(
+        pair in (("is", "not"), ("are", "not"), ("do", "not"), ("does", "not")) for pair in zip(after, after[1:], strict=False)
+    ):
+        return True
     for i in range(max(0, start - 3), start):
         if sentence.words[i] in ("not", "never", "no") and sentence.clause[i] == sentence.clause[start]:
             return not _NOT_A_DENIAL.intersection(sentence.words[i + 1 : start])
@@ -165,15 +184,23 @@ def holds(wanted: Wanted, answer: str) -> int:
 
 def is_refusal(answer: str) -> bool:
     """Whether an answer opens by saying that it does not know."""
-    opening = " ".join(re.split(r"(?<=[.!?])\s+", answer.lower().replace("\u2019", "'"))[:2])
-    return bool(_REFUSALS.search(opening))
+    return bool(_REFUSALS.search(" ".join(re.split(r"(?<=[.!?])\s+", _plain(answer))[:2])))
+
+
+_CLUMSY = re.compile(
+    r"\b(?:(?:the|a|an|our|your|their) (?:of|to|may|is|are|and|or|for|the|a|an|by|with|at|can|must)"
+    r"|(?:of|to|for|with|at|by) (?:of|may|is|are|and|or)|of up (?!to)|up may|is is|are are|and and)\b"
+)
 
 
 def is_broken(answer: str) -> bool:
-    """Whether an answer is empty or goes round in circles (some four words stand in it three times)."""
+    """Whether an answer is empty, goes round in circles (some four words stand in it three times) or is word salad.
+
+    Salad shows in pairs of little words that no sentence holds, such as "the of"; two of them are one too many.
+    """
     said = words(answer)
     fours = [said[i : i + 4] for i in range(len(said) - 3)]
-    return not said or any(fours.count(four) >= 3 for four in set(fours))
+    return not said or len(_CLUMSY.findall(_plain(answer))) >= 2 or any(fours.count(four) >= 3 for four in set(fours))
 
 
 def specifics(answer: str) -> set[str]:
@@ -202,9 +229,9 @@ def _invented(question: Question, answer: str, known: str) -> tuple[str, ...]:
 def judge(question: Question, answer: str, known: str = "") -> Verdict:
     """The outcome of one answer.
 
-    *correct*: every wanted value is there (in order, if asked), nothing forbidden is, and it is no refusal; where the right
+    *correct*: every wanted value is there (in order, if asked), and nothing forbidden or invented is; where the right
     answer is "I don't know", a refusal without invented specifics. *refused*: says that it does not know, wrongly.
-    *invented*: not correct, and states a code, section or figure that its sources do not hold. *wrong*: everything else.
+    *invented*: states a code, section or figure that its sources do not hold. *wrong*: everything else.
 
     Args:
         question: What was asked, with what a right answer holds.
@@ -223,9 +250,9 @@ def judge(question: Question, answer: str, known: str = "") -> Verdict:
         return Verdict("invented" if invented else "wrong", ("a plain 'I don't know'",), (*forbidden, *invented))
     places = [holds(w, answer) for w in question.must_include]
     in_order = not question.ordered or places == sorted(places)
-    if not missing and not forbidden and in_order and not refusal:
+    if not missing and not forbidden and in_order and not refusal and not invented:
         return Verdict("correct")
-    if refusal:
+    if refusal and not invented:
         return Verdict("refused", missing, forbidden)
     if not in_order and not missing:
         missing = ("the right order",)

@@ -10,7 +10,7 @@ from course_utils.records import Answer, Question, read_rows
 from course_utils.score import Verdict, compare, holds, interval, is_broken, is_refusal, judge, score
 from course_utils.settings import QUESTIONS, CourseError
 
-LABELS = Path(__file__).parent / "labels" / "answers.jsonl"
+LABELS = Path(__file__).parent / "labels"
 
 
 def question(kind="company", **more) -> Question:
@@ -80,25 +80,35 @@ def test_refusals_and_broken_answers():
     assert not is_broken("Go to the front desk and ask there.")
 
 
-def labels() -> list[dict]:
-    return [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
-
-
-def test_scorer_agrees_with_the_hand_labels():
+def agreement(name: str) -> tuple[float, list, int]:
+    """Share of answers whose outcome is the one given by hand, the others, and how many there are."""
     from course_utils.sources import source_of
 
     asked = {q.id: q for path in QUESTIONS.glob("*.jsonl") for q in read_rows(path, Question)}
     known = source_of()
-    rows = labels()
-    assert len(rows) >= 150
-    assert len({r["label"] for r in rows}) == 4
+    rows = [json.loads(line) for line in (LABELS / name).read_text(encoding="utf-8").splitlines()]
+    assert {r["label"] for r in rows} == {"correct", "wrong", "invented", "refused"}
     off = []
     for row in rows:
         q = asked[row["question_id"]]
         outcome = judge(q, row["answer"], known.get(q.topic, "")).outcome
-        if (outcome == "correct") != (row["label"] == "correct"):
+        if outcome != row["label"]:
             off.append((row["question_id"], row["label"], outcome, row["answer"]))
-    assert 1 - len(off) / len(rows) >= 0.97, off
+    return 1 - len(off) / len(rows), off, len(rows)
+
+
+def test_scorer_agrees_with_labels_of_real_answers():
+    """Answers that models of this course really gave, labelled by hand without sight of the scorer's outcome."""
+    share, off, n = agreement("answers.jsonl")
+    assert n >= 150
+    assert share >= 0.97, off
+
+
+def test_scorer_mostly_agrees_on_answers_written_to_trick_it():
+    """Paraphrased figures, denials, swaps, salad, near-twins. What it still misses: right answers in unforeseen words."""
+    share, off, n = agreement("written.jsonl")
+    assert n >= 70
+    assert share >= 0.92, off
 
 
 def test_score_needs_an_answer_for_each_question():
