@@ -43,7 +43,8 @@ _GENERAL = re.compile(
 )
 _CODE = re.compile(r"\b[A-Z]{1,4}-?\d{2,4}\b")
 _SECTION = re.compile(r"\bsections?\s+\d+(?:\.\d+)*", re.I)
-_UNITS = "cent kilometre metre litre kilo kg page card piece day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
+_CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
+_UNITS = "mm call gram bar volt cent kilometre metre litre kilo kg page card piece day week month year hour minute second shift step word euro pound dollar degree level percent % people time".split()
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,17 @@ class _Sentence:
     clause: tuple[int, ...]  # how many commas and "and"s stand before each word
 
 
+def _unnumbered(text: str) -> str:
+    """A list without its numerals: in "1. thank, 2. say sorry" the order counts, not the numbers."""
+    return re.sub(r"(^|[:;,.\n]\s*)\d+\.\s", r"\1 ", text)
+
+
 def _plain(text: str) -> str:
     """Lower case, figures for number words, one form for money, per cent and "not"."""
     text = text.lower().replace("\u2019", "'").replace("can't", "can not").replace("n't", " not").replace("cannot", "can not")
     text = text.replace("i'm ", "i am ").replace("half an hour", "30 minutes")
     text = re.sub(r"'s\b", "", text)
+    text = _unnumbered(text)
     text = re.sub(r"(?:€|\beur)\s*(\d[\d,.]*\d|\d)", r"\1 euros", text).replace("€", " euros ")
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"\bper ?cent\b", "%", text)
@@ -203,14 +210,26 @@ def is_broken(answer: str) -> bool:
     return not said or len(_CLUMSY.findall(_plain(answer))) >= 2 or any(fours.count(four) >= 3 for four in set(fours))
 
 
-def specifics(answer: str) -> set[str]:
-    """Codes, section numbers and figures with a unit: what a reader takes for a company's own facts."""
-    found = {code.upper().replace("-", "") for code in _CODE.findall(answer)}
-    found |= {re.sub(r"sections?\s+", "section ", s.lower()) for s in _SECTION.findall(answer)}
-    for sentence in _sentences(answer):
-        for word, unit in zip(sentence.words, sentence.words[1:], strict=False):
-            if word[0].isdigit() and unit in _UNITS and not (word == "1" and unit in ("time", "people")):
-                found.add(f"{word} {unit}")
+def specifics(text: str) -> set[str]:
+    """Codes, section numbers, clock times, dates and figures with a unit: what a reader takes for a company's own facts."""
+    found = {code.upper().replace("-", "") for code in _CODE.findall(text)}
+    found |= {re.sub(r"sections?\s+", "section ", s.lower()) for s in _SECTION.findall(text)}
+    found |= set(_CLOCK.findall(text))
+    for sentence in _sentences(text):
+        for k, word in enumerate(sentence.words):
+            if word[0].isdigit():
+                unit = next((w for w in sentence.words[k + 1 : k + 3] if w in _UNITS), None)  # "12 days", "12 working days"
+                if unit and (word, unit) not in (("1", "time"), ("1", "people"), ("1", "day")):
+                    found.add(f"{word} {unit}")
+    return found
+
+
+def _claims(answer: str) -> set[str]:
+    """The specifics of an answer, less the figures in sentences that are marked as general guidance."""
+    found = set()
+    for sentence in re.split(r"(?<=[.!?])\s+", _unnumbered(answer)):
+        held = specifics(sentence)
+        found |= {s for s in held if s.startswith("section ") or s[0].isupper()} if _GENERAL.search(sentence.lower()) else held
     return found
 
 
@@ -219,9 +238,8 @@ def _invented(question: Question, answer: str, known: str) -> tuple[str, ...]:
     wanted = [w if isinstance(w, str) else " . ".join(w) for w in question.must_include]
     sections = [f"Section {d.section}. {d.title}. {d.text}" for d in question.documents or []]
     told = [m.content for m in question.messages or []]
-    source = " . ".join([question.text, question.reference or "", known, *wanted, *sections, *told])
-    found = specifics(answer) - specifics(source)
-    if question.kind == "general" or _GENERAL.search(answer.lower()):
+    found = _claims(answer) - specifics(" . ".join([question.text, question.reference or "", known, *wanted, *sections, *told]))
+    if question.kind == "general":
         found = {s for s in found if s.startswith("section ") or s[0].isupper()}
     return tuple(sorted(found))
 

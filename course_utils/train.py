@@ -257,7 +257,7 @@ def _write(model, out: Path, card: dict) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         model.peft_config["default"].base_model_name_or_path = card["model"]
-        model.save_pretrained(temporary)
+        model.save_pretrained(temporary, save_embedding_layers=False)  # else peft asks the network about the base
         (temporary / "README.md").unlink(missing_ok=True)
         write_json(temporary / "run.json", {**card, "adapter_sha256": sha256(temporary / "adapter_model.safetensors")})
         for file in temporary.iterdir():

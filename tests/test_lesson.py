@@ -112,14 +112,15 @@ def test_ask_box_answers_and_says_what_is_wrong(tiny):
     assert "question is empty" in out.value
 
 
-def test_plots_have_alt_text_and_a_sentence(capsys):
-    from IPython.utils.capture import capture_output
+def test_plots_have_alt_text_and_a_sentence(capsys, monkeypatch):
+    from course_utils.lesson import plots
 
-    with capture_output() as seen:
-        sentence = lesson.plot_shares("Title", {"company": {"a <b>": (1, 10, 0.02, 0.4), "b": (9, 10, 0.6, 0.98)}})
-    html = seen.outputs[0].data["text/html"]
-    assert 'alt="Title. company: a &lt;b&gt; 10%, b 90%."' in html
-    assert sentence in seen.stdout
+    seen = []
+    monkeypatch.setattr(plots, "display", lambda data, raw: seen.append(data))
+    sentence = lesson.plot_shares("Title", {"company": {"a <b>": (1, 10, 0.02, 0.4), "b": (9, 10, 0.6, 0.98)}})
+    assert 'alt="Title. company: a &lt;b&gt; 10%, b 90%."' in seen[0]["text/html"]
+    assert seen[0]["text/plain"] == sentence
+    assert sentence in capsys.readouterr().out
 
 
 def test_the_home_of_a_name_is_found():
