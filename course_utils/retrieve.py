@@ -1,7 +1,8 @@
 """Texts to the few that matter for a question.
 
 So far: how near a question lies to anything that a model was trained on. Words count the more, the fewer texts hold them
-(TF-IDF, K. Sparck Jones, 1972), and the angle between two word lists is their likeness. Limits: it sees words, not meaning.
+(TF-IDF, K. Sparck Jones, 1972). The likeness of two texts is the cosine of their word lists, less what the question holds
+of words that stand in no text at all. Limits: it sees words, not meaning.
 """
 
 import math
@@ -54,4 +55,9 @@ class Index:
         vector = self._vector(text)
         likeness = [sum(w * other.get(word, 0.0) for word, w in vector.items()) for other in self._vectors]
         best = max(range(len(likeness)), key=likeness.__getitem__)
-        return Near(self.texts[best], likeness[best])
+        return Near(self.texts[best], likeness[best] * self._known_share(text))
+
+    def _known_share(self, text: str) -> float:
+        """How much of a text, by rarity of its words, stands in any of the texts."""
+        weights = {word: self._rarity.get(word, self._unseen) for word in words(text)}
+        return sum(w for word, w in weights.items() if word in self._rarity) / (sum(weights.values()) or 1.0)

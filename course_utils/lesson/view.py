@@ -56,7 +56,8 @@ def header(number: str) -> None:
     """
     if get_ipython():
         load_ipython_extension(get_ipython())
-    timings = read_json(REFERENCE / "timings.json")["notebooks"]
+    file = REFERENCE / "timings.json"
+    timings = read_json(file)["notebooks"] if file.exists() else {}
     if number in timings:
         row = timings[number]
         print(
@@ -154,7 +155,7 @@ def _fact(fact_id: str) -> Fact:
 
 
 def _wanted(wanted: str | list[str]) -> str:
-    first = wanted if isinstance(wanted, str) else " or ".join(wanted)
+    first = wanted if isinstance(wanted, str) else wanted[0]  # the others are other ways to say it
     return first.replace(" ~ ", " for ")
 
 
