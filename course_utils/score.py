@@ -70,7 +70,7 @@ class _Sentence:
 
 def _unnumbered(text: str) -> str:
     """A list without its numerals: in "1. thank, 2. say sorry" the order counts, not the numbers."""
-    return re.sub(r"(^|[:;,.\n]\s*)\d+\.\s", r"\1 ", text)
+    return re.sub(r"(^|\n|[:;,.]\s+)\d+\.\s", r"\1 ", text)
 
 
 def _plain(text: str) -> str:
@@ -111,7 +111,7 @@ def _sentences(text: str) -> tuple[_Sentence, ...]:
             clauses.append(clause)
             if word in _UNITS and k and pieces[k - 1][0].isdigit():
                 unit = word
-            elided = unit and word[0].isdigit() and (k + 1 == len(pieces) or pieces[k + 1] in ("for", "and", "or", ","))
+            elided = unit and word.isdigit() and (k + 1 == len(pieces) or pieces[k + 1] in ("for", "and", "or", ","))
             if elided and (k == 0 or pieces[k - 1] not in _NUMBERED):  # "8 weeks for one and 16 for the other"
                 said.append(unit)
                 clauses.append(clause)

@@ -106,8 +106,8 @@ def train(
         CourseError: If the data is broken, an example does not fit, or the folder holds something else.
     """
     knobs, out = knobs or Knobs(), Path(out)
-    _check_out(out)
     examples = read_rows(data, Example)
+    _check_out(out)
     held = read_rows(validation, Example) if validation else []
     here = machine()
     set_seed(knobs.seed)

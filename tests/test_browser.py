@@ -125,9 +125,9 @@ def test_00_start_here(browser, lab):
     opened.wait()
     print(f"both answers on screen after {seconds:.1f} s; all cells after {time.monotonic() - began:.1f} s")
     assert seconds < (30 if not os.environ.get("PYTEST_XDIST_WORKER") else 90)  # beside other tests the cores are shared
-    for k in range(7):
-        both.scroll_into_view_if_needed() if k == 0 else page.mouse.wheel(0, 850)
-        page.wait_for_timeout(400)
+    for k, heading in enumerate(page.locator(".jp-Notebook h2").all()):
+        heading.evaluate("node => node.scrollIntoView({block: 'start'})")
+        page.wait_for_timeout(500)
         opened.picture(f"part{k}")
 
     box = page.locator(".jupyter-widgets input[type=text]").first

@@ -80,6 +80,7 @@ def test_quiz_explains_every_choice(capsys):
         quiz = lesson.load_quiz(number)
         for i, question in enumerate(quiz.questions, start=1):
             assert sum(c["right"] for c in question["choices"]) == 1
+            assert max(len(c["text"]) for c in question["choices"]) <= 100, "a longer choice runs into the next one"
             for letter, choice in zip("abcdef", question["choices"], strict=False):
                 assert quiz.answer(i, letter) is choice["right"]
                 assert choice["why"] in capsys.readouterr().out

@@ -57,6 +57,7 @@ def test_cells_are_short(notebook):
     assert max(lines) <= 15
     assert sum(n <= 10 for n in lines) >= 0.9 * len(lines)
     assert sum(n <= 6 for n in lines) >= 0.6 * len(lines)
+    assert max(len(line) for text in code(nb) for line in text.splitlines()) <= 100, "a longer line runs out of the cell"
 
 
 def test_opens_and_closes_by_contract(notebook):

@@ -103,7 +103,7 @@ def plot_sizes(models: Mapping[str, float], ours: str) -> str:
     axes.set_title("How small is our graduate?", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     largest = names[-1]
-    times = models[largest] / models[ours]
+    times = round(models[largest] / models[ours], -3)  # nobody needs the last digits
     return _show(
         figure,
         f"{ours} has {_amount(models[ours])} parameters; {largest} has {_amount(models[largest])}, about {times:,.0f} times as many.",
@@ -111,4 +111,4 @@ def plot_sizes(models: Mapping[str, float], ours: str) -> str:
 
 
 def _amount(n: float) -> str:
-    return f"{n / 1e9:,.1f} billion" if n >= 1e9 else f"{n / 1e6:,.1f} million"
+    return f"{n / 1e9:,.3g} billion" if n >= 1e9 else f"{n / 1e6:,.3g} million"
