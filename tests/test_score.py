@@ -158,3 +158,18 @@ def test_comparison_says_when_it_cannot_tell():
     assert compare(outcomes(np.zeros(40, bool)), outcomes(np.ones(40, bool))).verdict == "better"
     with pytest.raises(CourseError):
         compare({"items": []}, outcomes(a))
+
+
+def test_the_shipped_scores_are_what_the_scorer_says_of_the_shipped_answers():
+    from course_utils.records import read_json
+    from course_utils.score import score_files
+    from course_utils.settings import REFERENCE
+
+    paths = sorted((REFERENCE / "scores").rglob("*.json"))
+    assert paths
+    for path in paths:
+        name = path.parent.name
+        again = score_files(QUESTIONS / f"{name}.jsonl", REFERENCE / "answers" / name / f"{path.stem}.jsonl")
+        shipped = read_json(path)
+        assert shipped["items"] == again["items"], path
+        assert shipped["data_sha256"] == again["data_sha256"], path
