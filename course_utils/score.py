@@ -383,11 +383,13 @@ class Comparison:
 
     def sentence(self, a: str, b: str) -> str:
         """The verdict in plain words."""
-        span = f"[{100 * self.low:.0f}, {100 * self.high:.0f}] points of {self.n} questions"
+        points = f"{100 * self.difference:+.1f} points on {self.n} questions"
+        span = f"between {100 * self.low:.0f} and {100 * self.high:.0f} points (95% interval)"
         if self.verdict != "cannot tell":
-            return f"{b} is {self.verdict} than {a} by {100 * abs(self.difference):.0f} points; the interval of the change is {span}."
-        more = f" About {self.needed} questions would be needed." if self.needed else ""
-        return f"Cannot tell whether {b} differs from {a}: {100 * self.difference:+.0f} points, interval {span}.{more}"
+            more = "more" if self.verdict == "better" else "less"
+            return f"{b} is right {more} often than {a}: {points}; with other questions of this kind, expect a change {span}."
+        needed = f" About {self.needed} questions would be needed." if self.needed else ""
+        return f"Cannot tell whether {b} differs from {a}: {points}, a change {span}.{needed}"
 
 
 def compare(a: Mapping, b: Mapping) -> Comparison:

@@ -64,7 +64,7 @@ def header(number: str) -> None:
             f"Notebook {number}: all its cells ran in {row['seconds']:.0f} seconds with {row['memory_gb']:.1f} GB of memory "
             f"on {row['machine']}. Plan {row['minutes']} minutes to read and try things."
         )
-    yours = OUTPUTS.exists() and any(OUTPUTS.iterdir())
+    yours = any((OUTPUTS / name).exists() for name in ("prepared", "adapters", "answers", "scores"))
     where = (
         f"your own results in {shown(OUTPUTS)}/"
         if yours
@@ -127,7 +127,7 @@ def check_facts(answer: str, fact_id: str) -> dict[str, bool]:
         CourseError: If there is no such fact.
     """
     fact = _fact(fact_id)
-    found = {_wanted(w): holds(w, answer) >= 0 for w in fact.must_include}
+    found = {f"section {w}" if w == fact.section else _wanted(w): holds(w, answer) >= 0 for w in fact.must_include}
     for value, there in found.items():
         print(f"  {'[x] there  ' if there else '[ ] missing'}  {value}")
     question = Question(
@@ -196,7 +196,7 @@ def show_misses(questions: str, adapter: str, count: int = 3, arm: str = "plain"
             f"Asked:     {answers[item['id']].question}\nIt said:   {answers[item['id']].answer}\nRight is:  {references[item['id']]}"
         )
         print(f"Outcome:   {item['outcome']}\n")
-    print(f"{len(missed)} of {len(answers)} were not right.")
+    print(f"{len(missed)} of these {len(answers)} questions were not answered right; {len(answers) - len(missed)} were.")
 
 
 def familiar() -> Callable[[str], str]:
@@ -210,10 +210,10 @@ def familiar() -> Callable[[str], str]:
     def say(question: str) -> str:
         near = index.nearest(question)
         if near.likeness >= line:
-            return f"Near its training (likeness {near.likeness:.2f}): {near.text}"
+            return f"Near its training (likeness {near.likeness:.3f}): {near.text}"
         return (
-            f"Far from anything it was trained on (likeness {near.likeness:.2f}, below {line:.2f}): "
-            "whatever it says now, do not rely on it."
+            f"Far from anything it was trained on (likeness {near.likeness:.3f}, the limit is {line:.3f}): "
+            "if it states a fact here, do not rely on it."
         )
 
     return say
