@@ -7,6 +7,7 @@ python benchmarks/notebooks.py --record               also write the figures tha
 
 import argparse
 import re
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -57,14 +58,21 @@ def run(path: Path, out: Path) -> tuple[float, float]:
 
 def page(executed: Path, folder: Path) -> Path:
     """One static page without any outside request."""
+    import nbformat
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(
         require_js_url="", mathjax_url="", embed_images=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
-    body, _ = exporter.from_filename(str(executed), resources={"metadata": {"path": str(ROOT / "notebooks")}})
-    body = re.sub(r'<script[^>]+src="https?://[^"]*"[^>]*>\s*</script>', "", body)
-    folder.mkdir(parents=True, exist_ok=True)
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
+        if "text/html" in output.get("data", {}):  # widgets cannot run here: show their static face
+            output["data"].pop("application/vnd.jupyter.widget-view+json", None)
+    resources = {"metadata": {"path": str(ROOT / "notebooks"), "name": executed.stem}}
+    body, _ = exporter.from_notebook_node(notebook, resources=resources)
+    body = re.sub(r'<script[^>]*src="(?:https?://[^"]*)?"[^>]*>\s*</script>', "", body)
+    shutil.copytree(ROOT / "notebooks" / "images", folder / "images", dirs_exist_ok=True)
     target = folder / f"{executed.stem}.html"
     target.write_text(body, encoding="utf-8")
     return target

@@ -121,7 +121,7 @@ def test_plots_have_alt_text_and_a_sentence(capsys, monkeypatch):
     sentence = lesson.plot_shares("Title", {"company": {"a <b>": (1, 10, 0.02, 0.4), "b": (9, 10, 0.6, 0.98)}})
     assert 'alt="Title. company: a &lt;b&gt; 10%, b 90%."' in seen[0]["text/html"]
     assert seen[0]["text/plain"] == sentence
-    assert sentence in capsys.readouterr().out
+    assert sentence in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_home_of_a_name_is_found():

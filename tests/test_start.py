@@ -70,15 +70,28 @@ def test_the_colab_cell_fetches_and_installs(tmp_path):
 
 
 def test_a_page_of_the_book_asks_nobody_outside(tmp_path):
+    import nbformat
+
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
         from notebooks import page
     finally:
         sys.path.pop(0)
-    source = ROOT / "notebooks" / "00_start_here.ipynb"
-    text = Path(page(source, tmp_path)).read_text(encoding="utf-8")
+    notebook = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
+    quiz = next(c for c in notebook.cells if c.cell_type == "code" and "quiz.show()" in c.source)
+    face = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "x"},
+        "text/html": "<p>static face</p>",
+        "text/plain": "face",
+    }
+    quiz.outputs = [nbformat.v4.new_output("display_data", data=face)]
+    nbformat.write(notebook, tmp_path / "00_start_here.ipynb")
+    text = Path(page(tmp_path / "00_start_here.ipynb", tmp_path / "book")).read_text(encoding="utf-8")
     assert "the graduate and the specialist" in text
+    assert "<p>static face</p>" in text
     assert not re.findall(
         r"""(?:src|href)=["']https?://(?!colab\.research\.google\.com|github\.com)[^"']+\.(?:js|css|woff2?)""", text
     )
     assert not re.findall(r"@import\s+url\(.?https?:", text)
+    for image in re.findall(r'<img[^>]+src="([^":]+)"', text):
+        assert (tmp_path / "book" / image).exists(), image

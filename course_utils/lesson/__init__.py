@@ -10,6 +10,7 @@ from course_utils.lesson.view import (
     meet,
     reference_shares,
     show_misses,
+    show_text,
     side_by_side,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "plot_sizes",
     "reference_shares",
     "show_misses",
+    "show_text",
     "side_by_side",
 ]

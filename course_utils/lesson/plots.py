@@ -6,6 +6,7 @@ Limits: static pictures; nothing here computes a score.
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from IPython.display import display
@@ -24,7 +25,7 @@ def _show(figure, sentence: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     image = f'<img alt="{html.escape(sentence, quote=True)}" src="data:image/png;base64,{data}" style="max-width:100%">'
     display({"text/html": image, "text/plain": sentence}, raw=True)
-    print(sentence)
+    print(textwrap.fill(sentence, 110))
     return sentence
 
 

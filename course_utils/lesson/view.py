@@ -5,6 +5,7 @@ something sensible on GitHub or in the static book. Limits: no logic; the outcom
 """
 
 import html
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 
@@ -88,6 +89,12 @@ def meet(name: str = "tiny", adapter: str | None = None) -> Loaded:
     with_adapter = f" with the adapter {adapter!r} ({whose}: {shown(folder)})" if adapter else ""
     print(f"{name}{with_adapter}: {size:.1f} million numbers, ready after {time.monotonic() - began:.1f} s")
     return loaded
+
+
+def show_text(text: str) -> None:
+    """Show prose, wrapped at words; it is escaped, since it may come from data."""
+    static = f'<blockquote style="white-space:pre-wrap;max-width:46em">{html.escape(text)}</blockquote>'
+    display({"text/html": static, "text/plain": text}, raw=True)
 
 
 def side_by_side(question: str, answers: Mapping[str, str]) -> None:
@@ -192,10 +199,14 @@ def show_misses(questions: str, adapter: str, count: int = 3, arm: str = "plain"
     ]
     apart = max(1, len(missed) // count)  # spread over the set, so that several desks are heard
     for item in missed[::apart][:count]:
-        print(
-            f"Asked:     {answers[item['id']].question}\nIt said:   {answers[item['id']].answer}\nRight is:  {references[item['id']]}"
-        )
-        print(f"Outcome:   {item['outcome']}\n")
+        said = {
+            "Asked": answers[item["id"]].question,
+            "It said": answers[item["id"]].answer,
+            "Right is": references[item["id"]],
+        }
+        for label, text in {**said, "Outcome": item["outcome"]}.items():
+            print(textwrap.fill(text, 100, initial_indent=f"{label + ':':11}", subsequent_indent=" " * 11))
+        print()
     print(f"{len(missed)} of these {len(answers)} questions were not answered right; {len(answers) - len(missed)} were.")
 
 
