@@ -5,7 +5,7 @@ help:
 	@echo "make lab        open JupyterLab at notebook 00"
 	@echo "make test       the fast tests"
 	@echo "make run        run every notebook, results under outputs/executed"
-	@echo "make base       train the base model from scratch (about an hour on two cores)"
+	@echo "make base       train the base model from scratch (long; goes on after being stopped)"
 	@echo "make reference  remake everything under data/reference"
 	@echo "make book       static pages of the executed notebooks, under book/"
 

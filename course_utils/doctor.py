@@ -97,8 +97,8 @@ def training_speed(seconds: float) -> float:
 def estimates(tokens_per_second: float) -> list[str]:
     """How long things that were timed for the course will take at this speed."""
     card = read_json(REFERENCE / "adapters" / "company" / "run.json")
-    scale = card["tokens_per_second"] / tokens_per_second
-    return [f"training on all of Larkfield's facts will take about {_span(card['seconds'] * scale)} here (notebook 06)"]
+    padded = card["losses"][-1]["step"] * card["knobs"]["tokens"]  # padding takes time too, here as in the measurement
+    return [f"training on all of Larkfield's facts will take about {_span(padded / tokens_per_second)} here (notebook 06)"]
 
 
 def _span(seconds: float) -> str:

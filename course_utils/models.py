@@ -20,7 +20,6 @@ class Known:
 
     place: str  # folder, or Hub id
     revision: str | None = None
-    parameters: str = ""
 
 
 KNOWN = {

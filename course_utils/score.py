@@ -256,7 +256,8 @@ def judge(question: Question, answer: str, known: str = "") -> Verdict:
         answer: What was answered.
         known: Further text that an answer may draw figures from (the source section of a company fact).
     """
-    missing = tuple(str(w) for w in question.must_include if holds(w, answer) < 0)
+    places = [holds(w, answer) for w in question.must_include]
+    missing = tuple(str(w) for w, place in zip(question.must_include, places, strict=True) if place < 0)
     forbidden = tuple(str(w) for w in question.must_not_include if holds(w, answer) >= 0)
     invented = _invented(question, answer, known)
     refusal = is_refusal(answer)
@@ -266,7 +267,6 @@ def judge(question: Question, answer: str, known: str = "") -> Verdict:
         if refusal and not invented and not forbidden:
             return Verdict("correct")
         return Verdict("invented" if invented else "wrong", ("a plain 'I don't know'",), (*forbidden, *invented))
-    places = [holds(w, answer) for w in question.must_include]
     in_order = not question.ordered or places == sorted(places)
     if not missing and not forbidden and in_order and not refusal and not invented:
         return Verdict("correct")

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from course_utils.models import KNOWN, check_weights, load_model
+from course_utils.records import sha256
 from course_utils.settings import REFERENCE, CourseError
 
 
@@ -109,6 +110,10 @@ def test_weights_are_readable_by_others():
 
 
 def test_reference_stems_from_this_base(tiny):
-    assert json.loads((REFERENCE / "adapters" / "company" / "run.json").read_text())["base_sha256"] == tiny.base_sha256
+    run = json.loads((REFERENCE / "adapters" / "company" / "run.json").read_text())
+    assert run["base_sha256"] == tiny.base_sha256
+    prepared = sha256(REFERENCE / "prepared" / "train.jsonl")
+    assert run["data_sha256"] == prepared
+    assert json.loads((REFERENCE / "familiar.json").read_text())["data_sha256"] == prepared
     for path in (REFERENCE / "scores").rglob("*.json"):
         assert json.loads(path.read_text())["base_sha256"] == tiny.base_sha256, path

@@ -80,7 +80,7 @@ Frozen test sets, greedy answers, 95% intervals (Wilson). Where nothing can be k
 |---|---|---|---|---|---|---|
 {rows}
 
-The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` makes it again. Licence: Apache 2.0.
+The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length (not bit for bit: this one was stopped and resumed once). Licence: Apache 2.0.
 """
 
 

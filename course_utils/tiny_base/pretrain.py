@@ -1,4 +1,4 @@
-"""Train `tiny` from scratch on the generated corpus: on two CPU cores in about an hour, on a GPU in minutes.
+"""Train `tiny` from scratch on the generated corpus: on CPU cores, or on a GPU where there is one.
 
 A plain PyTorch loop, because here nothing is fine-tuned and every second counts: fixed batch shapes, loss on the
 assistant's words only, 16-bit arithmetic where the processor has it, Muon for the matrices and AdamW for the rest.
@@ -291,7 +291,7 @@ def _export(out: Path, model, tokenizer, steps: int, seen: int, seconds: float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=OUTPUTS / "base")
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=2650)
     parser.add_argument("--minutes", type=float, help="plan the steps so that the run takes about this long here")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)
