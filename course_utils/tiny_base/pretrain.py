@@ -7,6 +7,7 @@ It saves a checkpoint every few minutes and goes on from there after being kille
 
 import argparse
 import json
+import math
 import os
 import shutil
 import time
@@ -87,7 +88,52 @@ def build_model():
         bos_token_id=1,
         eos_token_id=2,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    prepare_weights(model)
+    return model
+
+
+def prepare_weights(model, seen: int = 48) -> None:
+    """Start the model with one circuit in place: find where the last word stood before and look at what followed it.
+
+    Trained models all grow this pair of heads, and all copying and reading stands on it (Olsson and others, 2022,
+    "In-context Learning and Induction Heads"); from random weights a small model needs most of its training for it. So the
+    first head of the first layer starts out looking one token back, and the first head of the second layer looks for the
+    present token among those. Everything is trained further. Besides, words start out louder than the layers' noise.
+
+    Args:
+        model: The model as transformers made it; its weights are changed in place.
+        seen: Directions in which the two heads compare words, at most three quarters of a head's width.
+    """
+    import torch
+
+    width = model.config.hidden_size
+    head = width // model.config.num_attention_heads
+    back, match = (layer.self_attn for layer in model.model.layers[:2])
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.mul_(0.1)
+            layer.mlp.down_proj.weight.mul_(0.1)
+        words = model.model.embed_tokens.weight.mul_(2.0)
+        loud = words.std().item()
+        words[:, 0] = 4 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
+        turned = torch.linalg.qr(torch.randn(width, width))[0]
+        this, last = turned[:, :seen].T.clone(), turned[:, seen : 2 * seen].T.clone()
+        this[:, 0] = last[:, 0] = 0
+        for attention in (back, match):
+            for part in (attention.q_proj, attention.k_proj, attention.v_proj):
+                part.weight[:head] = 0
+            attention.o_proj.weight[:, :head] = 0
+            attention.v_proj.weight[:seen] = this
+        for i in range(10):  # rotary pairs that turn fast enough to tell neighbours apart
+            angle = model.config.rope_parameters["rope_theta"] ** (-2 * i / head)
+            back.q_proj.weight[i, 0] = 0.75
+            back.k_proj.weight[i, 0] = 0.75 * math.cos(angle)
+            back.k_proj.weight[i + head // 2, 0] = 0.75 * math.sin(angle)
+        back.o_proj.weight[:, :seen] = last.T * loud
+        slow = [i for i in range(head) if i % (head // 2) >= head // 2 - seen // 2]  # pairs that hardly turn
+        match.q_proj.weight[slow], match.k_proj.weight[slow] = this, last
+        match.o_proj.weight[:, :seen] = this.T * 2 * loud
 
 
 class Batches:
