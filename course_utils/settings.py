@@ -107,9 +107,8 @@ def machine() -> Machine:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         why = f"16-bit training {'on' if bf16 else 'off'}: the card {'has' if bf16 else 'lacks'} it"
     else:
-        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        bf16 = bool(supported())
-        why = f"16-bit training {'on' if bf16 else 'off'}: the processor {'has' if bf16 else 'lacks'} AVX512-BF16"
+        bf16 = _quick_bf16(torch.cpu)
+        why = f"16-bit training {'on' if bf16 else 'off'}: {'quicker' if bf16 else 'no quicker'} than 32-bit on this processor"
     reasons = (
         f"device {'GPU' if gpu else 'CPU'}: {gpu or 'no NVIDIA card was found; tiny needs none'}",
         why,
@@ -125,6 +124,19 @@ def machine() -> Machine:
         threads=threads,
         reasons=reasons,
     )
+
+
+def _quick_bf16(cpu) -> bool:
+    """Whether bfloat16 beats float32 here: with AMX, or with AVX512-BF16 on AMD.
+
+    Intel processors whose AMX is hidden (as virtual machines do) have AVX512-BF16 too, at half the speed of float32.
+    """
+    if getattr(cpu, "_is_amx_tile_supported", lambda: False)():
+        return True
+    maker = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        maker += Path("/proc/cpuinfo").read_text(errors="replace")[:400]
+    return "AuthenticAMD" in maker and getattr(cpu, "_is_avx512_bf16_supported", lambda: False)()
 
 
 def set_seed(seed: int) -> None:

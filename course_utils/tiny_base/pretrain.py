@@ -1,8 +1,8 @@
 """Train `tiny` from scratch on the generated corpus: on CPU cores, or on a GPU where there is one.
 
-A plain PyTorch loop, because here nothing is fine-tuned and every second counts: fixed batch shapes, loss on the
-assistant's words only, 16-bit arithmetic where the processor has it, Muon for the matrices and AdamW for the rest.
-It saves a checkpoint every few minutes and goes on from there after being killed. Limits: one process, one device.
+A plain PyTorch loop, because here nothing is fine-tuned and every second counts: fixed batch shapes, short
+conversations first, 16-bit arithmetic where it is quicker, Muon for the matrices and AdamW for the rest. In the first lessons
+every word is learned, as in any pretraining; after that, the assistant's words only. It saves a checkpoint every few minutes and goes on from there after being killed. Limits: one process, one device.
 """
 
 import argparse
@@ -24,6 +24,8 @@ VOCABULARY = 4096
 CONTEXT = 1024
 WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
 BATCH = 4096  # padded tokens a batch
+FIRST = 0.25  # share of the steps that the first lessons take
+ASKED = 0.3  # weight of the words that are not the assistant's, in the first lessons
 
 
 def train_tokenizer(texts: Iterable[str], folder: str | Path, context: int):
@@ -142,18 +144,21 @@ class Batches:
     Args:
         tokenizer: The tokenizer of `tiny`.
         seed: Seed of the stream.
+        first: Batches of first lessons that come before all others.
         skip: Batches to pass over (after a resume).
     """
 
-    def __init__(self, tokenizer, seed: int, skip: int = 0):
-        self.tokenizer, self.seed, self.skip = tokenizer, seed, skip
+    def __init__(self, tokenizer, seed: int, first: int = 0, skip: int = 0):
+        self.tokenizer, self.seed, self.first, self.skip = tokenizer, seed, first, skip
 
     def __iter__(self):
         import torch
 
         number = 0
         waiting: dict[int, list] = {width: [] for width in WIDTHS}
-        for messages in corpus.stream(self.seed):
+        early, late = corpus.stream(self.seed, first=True), corpus.stream(self.seed)
+        while True:
+            messages = next(early if number < self.first else late)
             encoded = encode(self.tokenizer, messages, CONTEXT)
             width = next((w for w in WIDTHS if len(encoded.ids) <= w), None)
             if width is None:
@@ -173,14 +178,25 @@ class Batches:
                 yield number, ids, labels
 
 
-def loss_of(model, ids, labels):
-    """Mean loss over the trained tokens; the vocabulary is only computed where it is needed."""
+def loss_of(model, ids, labels, asked: float = 0.0):
+    """Mean loss over the trained tokens; the vocabulary is only computed where it is needed.
+
+    Args:
+        model: The model.
+        ids: Token ids, shape (rows, width), padded with 0 on the right.
+        labels: The same where a token is the assistant's, otherwise -100.
+        asked: Weight of the mean loss over all other tokens.
+    """
     import torch
 
     hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-    wanted = labels[:, 1:]
-    chosen = wanted != -100
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[chosen]).float(), wanted[chosen])
+    wanted, following = labels[:, 1:], ids[:, 1:]
+    loss = torch.zeros(())
+    for weight, chosen in ((1.0, wanted != -100), (asked, (wanted == -100) & (following != 0))):
+        if weight:
+            words = model.lm_head(hidden[chosen]).float()
+            loss = loss + weight * torch.nn.functional.cross_entropy(words, following[chosen])
+    return loss
 
 
 def optimizers(model, rate: float):
@@ -232,12 +248,15 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     else:
         write_json(out / "plan.json", plan)
     began = saved = time.monotonic()
-    for number, ids, labels in Batches(tokenizer, seed, skip=done):
+    batches = Batches(tokenizer, seed, first=round(FIRST * plan["steps"]), skip=done)
+    for number, ids, labels in batches:
         if minutes and number == 21 and not done:
             plan["steps"] = int(20 * minutes * 60 / (time.monotonic() - began))
+            batches.first = round(FIRST * plan["steps"])
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
-        loss = _step(model, opts, ids.to(here.device), labels.to(here.device), rate_now, here)
+        asked = ASKED if number <= batches.first else 0.0
+        loss = _step(model, opts, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
         seen += int((ids != 0).sum())
         passed = time.monotonic() - began
         if number % 20 == 0:
@@ -252,7 +271,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     return out / "model"
 
 
-def _step(model, opts, ids, labels, rate: float, here):
+def _step(model, opts, ids, labels, rate: float, asked: float, here):
     """One update of the weights; returns the loss."""
     import torch
 
@@ -260,7 +279,7 @@ def _step(model, opts, ids, labels, rate: float, here):
         for group in opt.param_groups:
             group["lr"] = rate
     with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
-        loss = loss_of(model, ids, labels)
+        loss = loss_of(model, ids, labels, asked)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for opt in opts:

@@ -381,6 +381,18 @@ def writing(rng: random.Random, texts: Material) -> Chat:
     )
 
 
+FIRST_MIX = (
+    (general, 30),
+    (same_question, 8),
+    (topic_of, 8),
+    (say_differently, 5),
+    (turns, 5),
+    (unknown, 7),
+    (copying, 20),
+    (styled, 5),
+    (writing, 5),
+)  # the first lessons: all short, so that many different ones fit into little time
+
 MIX = (
     (general, 20),
     (same_question, 7),
