@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--questions", type=Path, required=True)
     p.add_argument("--model", default="tiny")
     p.add_argument("--adapter", type=Path)
-    p.add_argument("--arm", default="plain")
+    p.add_argument("--arm", default="plain", help="plain, prompt, few-shot, retrieval or oracle")
     p.add_argument("--out", type=Path, required=True)
     p = verb("score", _score, "answers to a score with intervals")
     p.add_argument("--questions", type=Path, required=True)

@@ -7,31 +7,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
-from course_utils.records import Example, Fact, Message, Record, read_rows, write_json, write_rows
-from course_utils.settings import CourseError, shown
-from course_utils.sources import COMPANY, read_facts
-
-
-class Wording(Record):
-    """Ways to ask for one fact and ways to answer, written by hand."""
-
-    id: str
-    questions: list[str] = Field(min_length=3)
-    answers: list[str] = Field(min_length=1)
-
-
-def read_wordings(folder: str | Path = COMPANY) -> dict[str, Wording]:
-    """The hand-written wordings of all facts, by fact id.
-
-    Raises:
-        CourseError: If a file is broken or there is none.
-    """
-    rows = [row for path in sorted(Path(folder).glob("wordings/*.jsonl")) for row in read_rows(path, Wording)]
-    if not rows:
-        raise CourseError(f"{shown(Path(folder) / 'wordings')} holds no wordings.", None, "Name the company's folder.")
-    return {row.id: row for row in rows}
+from course_utils.records import Example, Fact, Message, read_rows, write_json, write_rows
+from course_utils.settings import CourseError
+from course_utils.sources import COMPANY, Wording, read_facts, read_wordings
 
 
 def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fact: int | None = None) -> list[Example]:

@@ -1,15 +1,17 @@
 """Texts to the few that matter for a question.
 
-So far: how near a question lies to anything that a model was trained on. Words count the more, the fewer texts hold them
-(TF-IDF, K. Sparck Jones, 1972). The likeness of two texts is the cosine of their word lists, less what the question holds
-of words that stand in no text at all. Limits: it sees words, not meaning.
+`Library` finds the sections of the company's papers that share the rarest words with a question (BM25, S. Robertson and others,
+1994, through bm25s). `Index` says how near a question lies to anything that a model was trained on: the cosine of their word
+lists, where words count the more, the fewer texts hold them (TF-IDF, K. Sparck Jones, 1972), less what the question holds of
+words that stand in no text at all. Limits: both see words, not meaning.
 """
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from course_utils.records import Section
 from course_utils.score import words
 
 
@@ -61,3 +63,37 @@ class Index:
         """How much of a text, by rarity of its words, stands in any of the texts."""
         weights = {word: self._rarity.get(word, self._unseen) for word in words(text)}
         return sum(w for word, w in weights.items() if word in self._rarity) / (sum(weights.values()) or 1.0)
+
+
+class Library:
+    """A company's papers, ready to be searched by section.
+
+    Args:
+        papers: Sections by paper, as `sources.read_papers` returns them.
+
+    Raises:
+        ValueError: If there is no section.
+    """
+
+    def __init__(self, papers: Mapping[str, Sequence[Section]]):
+        import bm25s
+
+        self.sections = [(paper, section) for paper, sections in papers.items() for section in sections]
+        if not self.sections:
+            raise ValueError("nothing to search in")
+        self._ranking = bm25s.BM25()
+        self._ranking.index([list(words(f"{s.title}. {s.text}")) for _, s in self.sections], show_progress=False)
+
+    def find(self, question: str, count: int) -> list[tuple[str, Section]]:
+        """The sections that fit best, best first.
+
+        Args:
+            question: What is asked.
+            count: How many sections to return.
+
+        Returns:
+            Pairs of paper and section.
+        """
+        scores = self._ranking.get_scores(list(words(question)))
+        best = sorted(range(len(scores)), key=lambda i: -scores[i])[:count]
+        return [self.sections[i] for i in best]

@@ -1,4 +1,4 @@
-"""The company's papers as sections and facts.
+"""The company's papers as sections, facts, and the words in which people ask for them.
 
 Limits: Markdown with numbered headings so far; tickets, chats and mail come with the lessons on data.
 """
@@ -6,10 +6,20 @@ Limits: Markdown with numbered headings so far; tickets, chats and mail come wit
 import re
 from pathlib import Path
 
-from course_utils.records import Fact, Section, read_rows
+from pydantic import Field
+
+from course_utils.records import Fact, Record, Section, read_rows
 from course_utils.settings import DATA, CourseError, shown
 
 COMPANY = DATA / "company"
+
+
+class Wording(Record):
+    """Ways to ask for one fact and ways to answer, written by hand."""
+
+    id: str
+    questions: list[str] = Field(min_length=3)
+    answers: list[str] = Field(min_length=1)
 
 
 def read_paper(path: str | Path) -> list[Section]:
@@ -67,10 +77,24 @@ def read_facts(folder: str | Path = COMPANY) -> list[Fact]:
     return read_rows(Path(folder) / "facts.jsonl", Fact)
 
 
+def read_wordings(folder: str | Path = COMPANY) -> dict[str, Wording]:
+    """The hand-written wordings of all facts, by fact id.
+
+    Raises:
+        CourseError: If a file is broken or there is none.
+    """
+    rows = [row for path in sorted(Path(folder).glob("wordings/*.jsonl")) for row in read_rows(path, Wording)]
+    if not rows:
+        raise CourseError(f"{shown(Path(folder) / 'wordings')} holds no wordings.", None, "Name the company's folder.")
+    return {row.id: row for row in rows}
+
+
+def sections_of(folder: str | Path = COMPANY) -> dict[str, tuple[str, Section]]:
+    """For each fact, the paper and the section that hold it."""
+    held = {(name, s.section): s for name, sections in read_papers(folder).items() for s in sections}
+    return {fact.id: (fact.paper, held[fact.paper, fact.section]) for fact in read_facts(folder)}
+
+
 def source_of(folder: str | Path = COMPANY) -> dict[str, str]:
     """For each fact, the text that an answer about it may draw on: its section, with number and title."""
-    papers = read_papers(folder)
-    text = {
-        (name, s.section): f"Section {s.section}. {s.title}. {s.text}" for name, sections in papers.items() for s in sections
-    }
-    return {fact.id: text[fact.paper, fact.section] for fact in read_facts(folder)}
+    return {fact: f"Section {s.section}. {s.title}. {s.text}" for fact, (_, s) in sections_of(folder).items()}

@@ -6,11 +6,10 @@ from collections import Counter
 import pytest
 from overlap import too_near
 
-from course_utils.prepare import read_wordings
 from course_utils.records import Question, read_rows, sha256
 from course_utils.score import holds, judge
 from course_utils.settings import DATA, QUESTIONS
-from course_utils.sources import read_facts, read_papers, source_of
+from course_utils.sources import read_facts, read_papers, read_wordings, source_of
 
 SEED_QUESTIONS = (
     "What's our parental leave policy?",

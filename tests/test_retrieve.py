@@ -3,8 +3,8 @@
 import pytest
 
 from course_utils.lesson import familiar
-from course_utils.records import Question, read_json, read_rows
-from course_utils.retrieve import Index
+from course_utils.records import Question, Section, read_json, read_rows
+from course_utils.retrieve import Index, Library
 from course_utils.settings import QUESTIONS, REFERENCE
 
 
@@ -16,6 +16,16 @@ def test_the_same_words_are_nearest():
     assert index.nearest("zebra quantum").likeness == 0
     with pytest.raises(ValueError):
         Index([])
+
+
+def test_a_library_finds_the_section_that_shares_the_rarest_words():
+    leave = Section(section="3.4", title="Parental leave", text="The leave is paid for 16 weeks.")
+    canteen = Section(section="7.1", title="Canteen", text="The canteen is open at noon and the food is paid by card.")
+    library = Library({"handbook": [canteen, leave]})
+    assert library.find("How long is the parental leave?", 1) == [("handbook", leave)]
+    assert library.find("is the canteen open", 5) == [("handbook", canteen), ("handbook", leave)]
+    with pytest.raises(ValueError):
+        Library({})
 
 
 def test_the_line_flags_few_company_questions_and_most_outside_ones():

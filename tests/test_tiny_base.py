@@ -42,6 +42,7 @@ def test_the_same_seed_gives_the_same_stream():
 
 def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
     rng, texts = random.Random(3), corpus.material()
+    assert {maker for maker, _ in skills.FIRST_MIX} < {maker for maker, _ in skills.MIX}
     for maker, _ in skills.MIX:
         for _ in range(40):
             chat = maker(rng, texts)
@@ -96,3 +97,28 @@ def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
 
     a, b = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_two_heads_start_out_finding_what_followed_the_present_word():
+    import torch
+
+    torch.manual_seed(0)
+    model = pretrain.build_model().eval()
+    model.set_attn_implementation("eager")
+    half = torch.randperm(4000)[:40] + 50
+    with torch.no_grad():
+        layers = model(input_ids=half.repeat(2)[None], output_attentions=True).attentions
+    back, match = layers[0][0, 0], layers[1][0, 0]  # the first head of the first two layers, shape (80, 80)
+    assert torch.stack([back[i, i - 1] for i in range(1, 80)]).mean() > 0.5
+    followed = torch.stack([match[i, i - 40 + 1] for i in range(41, 79)])
+    assert followed.mean() > 4 / 60  # by chance it would be one in the sixty words before
+    assert model.model.layers[1].self_attn.q_proj.weight.requires_grad  # a start, not a fixture
+
+
+def test_first_lessons_come_first(tiny, monkeypatch):
+    monkeypatch.setattr(pretrain, "BATCH", 512)
+    sizes = [ids.shape[1] for _, ids, _ in islice(pretrain.Batches(tiny.tokenizer, 1, first=20), 20)]
+    later = [ids.shape[1] for _, ids, _ in islice(pretrain.Batches(tiny.tokenizer, 1), 20)]
+    assert sum(sizes) < sum(later)
+    a, b = (list(pretrain.Batches(tiny.tokenizer, 1, first=5, skip=k).__iter__().__next__())[0] for k in (0, 7))
+    assert (a, b) == (1, 8)
