@@ -239,7 +239,7 @@ def _invented(question: Question, answer: str, known: str) -> tuple[str, ...]:
     sections = [f"Section {d.section}. {d.title}. {d.text}" for d in question.documents or []]
     told = [m.content for m in question.messages or []]
     found = _claims(answer) - specifics(" . ".join([question.text, question.reference or "", known, *wanted, *sections, *told]))
-    if question.kind == "general":
+    if question.kind in ("general", "style"):  # office advice may hold ordinary figures
         found = {s for s in found if s.startswith("section ") or s[0].isupper()}
     return tuple(sorted(found))
 

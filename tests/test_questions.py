@@ -53,6 +53,7 @@ def test_every_fact_stands_in_its_section():
         ("unknown_test", 120),
         ("document_patterns_test", 200),
         ("document_natural_test", 60),
+        ("skills_test", 240),
     ],
 )
 def test_sizes(name, at_least):
@@ -75,9 +76,16 @@ def test_document_sets_hold_one_and_three_sections_and_a_third_without_answer(na
     assert 0.3 <= sum(not q.must_include for q in asked) / len(asked) <= 0.37
 
 
+def test_skills_have_thirty_questions_each():
+    counts = Counter(q.topic for q in rows("skills_test"))
+    assert set(counts) == {"instruction", "examples", "turns", "steps", "stray instruction", "writing"}
+    assert min(counts.values()) >= 30
+
+
 def test_references_are_scored_as_right():
     known = source_of()
-    for name in ("company_test", "company_dev", "general_test", "document_patterns_test", "document_natural_test"):
+    sets = ("company_test", "company_dev", "general_test", "document_patterns_test", "document_natural_test", "skills_test")
+    for name in sets:
         for q in rows(name):
             assert judge(q, q.reference, known.get(q.topic, "")).outcome == "correct", q.id
 

@@ -1,4 +1,5 @@
-"""Remake everything under data/reference on a CPU: prepared data, the company adapter, answers, scores.
+"""Remake everything under data/reference on a CPU: prepared data, the company adapter, answers of every
+arm, scores, and the curve of score against wordings per fact.
 
     make reference        (or: python data/reference/make.py)
 
@@ -6,20 +7,30 @@ Each stage reads files and writes files, as a learner's own run does under outpu
 """
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
 from course_utils.answer import answer_questions
 from course_utils.models import load_model
 from course_utils.prepare import prepare, training_questions
-from course_utils.records import Question, read_rows, sha256, write_json, write_rows
+from course_utils.records import Example, Question, read_rows, sha256, write_json, write_rows
 from course_utils.retrieve import Index
 from course_utils.score import compare, score_files
 from course_utils.settings import DATA, QUESTIONS, REFERENCE
 from course_utils.tiny_base.evaluate import write_card
-from course_utils.train import train
+from course_utils.train import Knobs, train
 
-SETS = ("company_test", "general_test", "unknown_test", "document_natural_test", "document_patterns_test")
+SETS = (
+    "company_test",
+    "general_test",
+    "unknown_test",
+    "document_natural_test",
+    "document_patterns_test",
+    "skills_test",
+)
+ARMS = (("none", "prompt"), ("none", "few-shot"), ("none", "retrieval"), ("none", "oracle"), ("company", "retrieval"))
+PER_FACT = (1, 2, 4, 8)  # wordings of each fact that the adapters of the curve see; the last point is the company adapter
 
 
 def main() -> None:
@@ -28,16 +39,43 @@ def main() -> None:
     print(prepare(prepared))
     shutil.rmtree(adapter, ignore_errors=True)
     train(prepared / "train.jsonl", adapter, validation=prepared / "validation.jsonl", progress=show)
-    for name, folder in (("none", None), ("company", adapter)):
-        loaded = load_model("tiny", folder)
+    models = {"none": load_model("tiny"), "company": load_model("tiny", adapter)}
+    for name, loaded in models.items():
         for questions in SETS:
             answer_and_score(loaded, questions, name)
+    for name, arm in ARMS:
+        answer_and_score(models[name], "company_test", name, arm)
     for questions in SETS:
-        scores = [score(questions, name) for name in ("none", "company")]
+        scores = [score(questions, name) for name in models]
         print(questions, compare(*scores).sentence("the graduate", "the specialist"))
     write_card(DATA / "models" / "tiny-base", REFERENCE / "scores")
     write_json(REFERENCE / "familiar.json", familiar_line(prepared / "train.jsonl"))
+    write_json(REFERENCE / "wordings_curve.json", curve(prepared, models["none"].base_sha256))
     print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def curve(prepared: Path, base: str) -> dict:
+    """The share of company questions right against the wordings per fact, at the same number of training steps."""
+    rows = []
+    whole = read_rows(prepared / "train.jsonl", Example)
+    for wordings in PER_FACT:
+        with tempfile.TemporaryDirectory() as scratch:
+            few = [e for e in whole if e.kind in ("general", "unknown") or int(e.id.rsplit("-", 1)[1]) < wordings]
+            write_rows(Path(scratch) / "train.jsonl", few)
+            knobs = Knobs(epochs=Knobs().epochs * len(whole) / len(few))
+            train(Path(scratch) / "train.jsonl", Path(scratch) / "adapter", knobs=knobs, progress=show)
+            asked = read_rows(QUESTIONS / "company_test.jsonl", Question)
+            answers = answer_questions(load_model("tiny", Path(scratch) / "adapter"), asked)
+            write_rows(Path(scratch) / "answers.jsonl", answers)
+            right, n, low, high = score_files(QUESTIONS / "company_test.jsonl", Path(scratch) / "answers.jsonl")["all"]
+        taught = sum(e.kind == "document" for e in few)
+        rows.append({"wordings": wordings, "examples": taught, "right": right, "n": n, "interval": [low, high]})
+        print(f"\n{wordings} wordings a fact: {right} of {n}")
+    right, n, low, high = score("company_test", "company")["all"]
+    taught = sum(e.kind == "document" for e in whole)
+    facts = len({e.topic for e in whole if e.kind == "document"})
+    rows.append({"wordings": round(taught / facts, 1), "examples": taught, "right": right, "n": n, "interval": [low, high]})
+    return {"base_sha256": base, "data_sha256": sha256(prepared / "train.jsonl"), "points": rows}
 
 
 def show(p: dict) -> None:
@@ -48,18 +86,18 @@ def show(p: dict) -> None:
     )
 
 
-def paths(questions: str, adapter: str) -> tuple[Path, Path]:
-    name = f"tiny+{adapter}+plain"
+def paths(questions: str, adapter: str, arm: str = "plain") -> tuple[Path, Path]:
+    name = f"tiny+{adapter}+{arm}"
     return REFERENCE / "answers" / questions / f"{name}.jsonl", REFERENCE / "scores" / questions / f"{name}.json"
 
 
-def answer_and_score(loaded, questions: str, adapter: str) -> None:
-    answers, scores = paths(questions, adapter)
-    rows = answer_questions(loaded, read_rows(QUESTIONS / f"{questions}.jsonl", Question))
+def answer_and_score(loaded, questions: str, adapter: str, arm: str = "plain") -> None:
+    answers, scores = paths(questions, adapter, arm)
+    rows = answer_questions(loaded, read_rows(QUESTIONS / f"{questions}.jsonl", Question), arm)
     write_rows(answers, rows)
     result = score_files(QUESTIONS / f"{questions}.jsonl", answers)
     write_json(scores, {**result, "base_sha256": loaded.base_sha256})
-    print(f"\n{questions} {adapter}: {result['by_kind']}")
+    print(f"\n{questions} {adapter} {arm}: {result['by_kind']}")
 
 
 def score(questions: str, adapter: str) -> dict:
