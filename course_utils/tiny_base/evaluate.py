@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 from course_utils.records import Message, Question, Section, read_json, read_rows, write_rows, write_text
+from course_utils.score import interval
 from course_utils.settings import QUESTIONS
 from course_utils.tiny_base import corpus
 
@@ -203,18 +204,28 @@ companies work in general and nothing about any one company.
 **Meant for**: showing, on any computer, how fine-tuning works. **Not meant for**: advice to anybody about anything. It is wrong often and
 says so seldom; it reads long or crowded documents badly; it knows no facts about the world; it writes English only.
 
-**State**: a first training, short on purpose. It will be replaced by a longer one; the numbers below are those of the weights beside this page.
+**A head start**: two attention heads begin with hand-set weights that look for the present word earlier in the text and at what followed it
+(the pair that C. Olsson and others found in trained models, "In-context Learning and Induction Heads", 2022). Everything is trained from there.
 
 ## What it can do, measured
 
 Frozen test sets, greedy answers, 95% intervals (Wilson). Where nothing can be known, "I don't know" counts as correct.
 
-| set | kind | correct | wrong | invented | refused | questions |
+| set | what is asked | correct | wrong | invented | refused | questions |
 |---|---|---|---|---|---|---|
 {rows}
 
-The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length (not bit for bit: this one was stopped and resumed once). Licence: Apache 2.0.
+The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length. Licence:
+Apache 2.0.
 """
+
+
+def _asks(question: Question) -> str:
+    """What a question tests, as a row of the card."""
+    if question.documents and question.kind == "document":
+        where = "one section" if len(question.documents) == 1 else f"{len(question.documents)} sections"
+        return f"{where}, answer {'there' if question.must_include else 'not there'}"
+    return question.topic if question.kind in ("style", "steps", "injection") else question.kind
 
 
 def write_card(folder: str | Path, scores: Path, adapter: str = "none") -> Path:
@@ -228,12 +239,15 @@ def write_card(folder: str | Path, scores: Path, adapter: str = "none") -> Path:
     made, config = read_json(Path(folder) / "pretraining.json"), read_json(Path(folder) / "config.json")
     rows = []
     for path in sorted(scores.glob(f"*/tiny+{adapter}+plain.json")):
-        for kind, row in read_json(path)["by_kind"].items():
-            low, high = row["interval"]
-            share = f"{row['correct'] / row['n']:.2f} [{low:.2f}, {high:.2f}]"
-            rows.append(
-                f"| {path.parent.name} | {kind} | {share} | {row['wrong']} | {row['invented']} | {row['refused']} | {row['n']} |"
-            )
+        outcomes: dict[str, list[str]] = {}
+        found = {item["id"]: item["outcome"] for item in read_json(path)["items"]}
+        for question in read_rows(QUESTIONS / f"{path.parent.name}.jsonl", Question):
+            outcomes.setdefault(_asks(question), []).append(found[question.id])
+        for asks, each in outcomes.items():
+            right, n = each.count("correct"), len(each)
+            low, high = interval(right, n)
+            others = " | ".join(str(each.count(o)) for o in ("wrong", "invented", "refused"))
+            rows.append(f"| {path.parent.name} | {asks} | {right / n:.2f} [{low:.2f}, {high:.2f}] | {others} | {n} |")
     text = CARD.format(
         parameters=made["parameters"] / 1e6,
         context=config["max_position_embeddings"],
