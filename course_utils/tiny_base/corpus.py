@@ -73,6 +73,8 @@ class Material:
         unknown: Questions to refuse, with slots, and the refusals.
         writing: Requests and their results, with slots.
         words: Plain words, for lists and word games.
+        by_topic: The facets of each topic.
+        synonyms: For words and short phrases, others that can stand in their place.
     """
 
     facets: tuple[Facet, ...]
@@ -82,6 +84,7 @@ class Material:
     writing: tuple[dict, ...]
     words: tuple[str, ...]
     by_topic: dict[str, list[Facet]] = field(default_factory=dict)
+    synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _lines(path: Path) -> list[dict]:
@@ -92,13 +95,14 @@ def _lines(path: Path) -> list[dict]:
 def material() -> Material:
     """Read data/base_corpus."""
     cards = {card["topic"]: card for path in sorted(FOLDER.glob("cards/*.jsonl")) for card in _lines(path)}
+    more = {row["topic"]: row["facets"] for path in sorted(FOLDER.glob("questions/*.jsonl")) for row in _lines(path)}
     facets = []
     for path in sorted(FOLDER.glob("topics/*.jsonl")):
         for row in _lines(path):
             card = cards[row["topic"]]
             for about in card["facets"]:
                 texts = row["facets"][about["facet"]]
-                asked = tuple(texts["questions"]) + tuple(texts["situations"])
+                asked = (*texts["questions"], *texts["situations"], *more.get(row["topic"], {}).get(about["facet"], ()))
                 facets.append(
                     Facet(row["topic"], card["title"], about["facet"], about["about"], tuple(texts["statements"]), asked)
                 )
@@ -107,6 +111,7 @@ def material() -> Material:
     by_topic: dict[str, list[Facet]] = {}
     for facet in facets:
         by_topic.setdefault(facet.topic, []).append(facet)
+    groups = [group for path in sorted(FOLDER.glob("synonyms.jsonl")) for group in _lines(path)]
     unknown = json.loads((FOLDER / "unknown.json").read_text(encoding="utf-8"))
     return Material(
         facets=tuple(facets),
@@ -116,6 +121,7 @@ def material() -> Material:
         writing=tuple(_lines(FOLDER / "writing.jsonl")),
         words=tuple(words),
         by_topic=by_topic,
+        synonyms={phrase: tuple(other for other in group if other != phrase) for group in groups for phrase in group},
     )
 
 

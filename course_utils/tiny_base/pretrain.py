@@ -72,8 +72,12 @@ def train_tokenizer(texts: Iterable[str], folder: str | Path, context: int):
     return fast
 
 
-def build_model():
-    """The architecture: a Llama of six layers, 256 wide, about 5.9 million parameters."""
+def build_model(tokenizer=None):
+    """The architecture: a Llama of six layers, 256 wide, about 5.9 million parameters.
+
+    Args:
+        tokenizer: If given, words start out knowing the company they keep; see `word_topics`.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -91,20 +95,52 @@ def build_model():
         eos_token_id=2,
     )
     model = LlamaForCausalLM(config)
-    prepare_weights(model)
+    prepare_weights(model, None if tokenizer is None else word_topics(tokenizer))
     return model
 
 
-def prepare_weights(model, seen: int = 48) -> None:
-    """Start the model with one circuit in place: find where the last word stood before and look at what followed it.
+def word_topics(tokenizer, size: int = 127):
+    """Where each token stands in the corpus, as coordinates in which tokens of one topic lie close together.
 
-    Trained models all grow this pair of heads, and all copying and reading stands on it (Olsson and others, 2022,
-    "In-context Learning and Induction Heads"); from random weights a small model needs most of its training for it. So the
-    first head of the first layer starts out looking one token back, and the first head of the second layer looks for the
-    present token among those. Everything is trained further. Besides, words start out louder than the layers' noise.
+    Latent semantic analysis (S. Deerwester and others, 1990): the singular vectors of "how much more often than others does
+    this token stand in texts about this facet". Words that stand everywhere come out near zero.
+
+    Args:
+        tokenizer: The tokenizer of `tiny`.
+        size: How many coordinates.
+
+    Returns:
+        A tensor of shape (vocabulary, size), on average of length 1 for the tokens that say most.
+    """
+    import torch
+
+    facets = corpus.material().facets
+    counts = torch.zeros(VOCABULARY, len(facets))
+    for k, facet in enumerate(facets):
+        texts = (*facet.questions, *facet.statements, facet.title, facet.about)
+        for row in tokenizer([v for t in texts for v in (t, " " + t)], add_special_tokens=False)["input_ids"]:
+            counts[:, k] += torch.bincount(torch.tensor(row), minlength=VOCABULARY)
+    share = counts.sum(0) / counts.sum()
+    lift = (counts + 4 * share) / (counts.sum(1, keepdim=True) + 4) - share  # four more sightings, spread like all words
+    left, strength, _ = torch.linalg.svd(lift, full_matrices=False)
+    places = left[:, :size] * strength[:size]
+    return places / places.norm(dim=1).quantile(0.9)
+
+
+def prepare_weights(model, topics=None, seen: int = 48) -> None:
+    """Start the model with two simple circuits in place, so that its short schooling goes into everything else.
+
+    *Look it up*: find where the last word stood before, and look at what followed it. Trained models all grow this pair of
+    heads, and all copying and reading stands on it (C. Olsson and others, 2022, "In-context Learning and Induction Heads");
+    from random weights a small model needs most of its training for it. So the first head of the first layer starts out
+    looking one token back, and the first head of the second layer looks for the present token among those.
+    *What is it about*: if `topics` is given, half of each word's numbers say which topics it belongs to, and the second head
+    of the first layer starts out averaging them over the text so far.
+    Everything is trained further. Besides, words start out louder than the layers' noise.
 
     Args:
         model: The model as transformers made it; its weights are changed in place.
+        topics: Coordinates by token, shape (vocabulary, at most half of the model's width), or None.
         seen: Directions in which the two heads compare words, at most three quarters of a head's width.
     """
     import torch
@@ -112,6 +148,7 @@ def prepare_weights(model, seen: int = 48) -> None:
     width = model.config.hidden_size
     head = width // model.config.num_attention_heads
     back, match = (layer.self_attn for layer in model.model.layers[:2])
+    told = 0 if topics is None else topics.shape[1]  # numbers of a word that say what it is about: 1 to told
     with torch.no_grad():
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight.mul_(0.1)
@@ -119,9 +156,11 @@ def prepare_weights(model, seen: int = 48) -> None:
         words = model.model.embed_tokens.weight.mul_(2.0)
         loud = words.std().item()
         words[:, 0] = 4 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
-        turned = torch.linalg.qr(torch.randn(width, width))[0]
-        this, last = turned[:, :seen].T.clone(), turned[:, seen : 2 * seen].T.clone()
-        this[:, 0] = last[:, 0] = 0
+        if told:
+            words[:, 1 : 1 + told] = topics * loud * told**0.5
+        turned = torch.zeros(width, 2 * seen)
+        turned[1 + told :] = torch.linalg.qr(torch.randn(width - 1 - told, 2 * seen))[0]
+        this, last = turned[:, :seen].T.clone(), turned[:, seen:].T.clone()
         for attention in (back, match):
             for part in (attention.q_proj, attention.k_proj, attention.v_proj):
                 part.weight[:head] = 0
@@ -134,8 +173,16 @@ def prepare_weights(model, seen: int = 48) -> None:
             back.k_proj.weight[i + head // 2, 0] = 0.75 * math.sin(angle)
         back.o_proj.weight[:, :seen] = last.T * loud
         slow = [i for i in range(head) if i % (head // 2) >= head // 2 - seen // 2]  # pairs that hardly turn
-        match.q_proj.weight[slow], match.k_proj.weight[slow] = this, last
+        match.q_proj.weight[slow], match.k_proj.weight[slow] = 1.5 * this, 1.5 * last
         match.o_proj.weight[:, :seen] = this.T * 2 * loud
+        if told:
+            told = min(told, head)
+            for part in (back.q_proj, back.k_proj, back.v_proj):
+                part.weight[head : 2 * head] = 0  # no preference: all words so far count alike
+            back.o_proj.weight[:, head : 2 * head] = 0
+            for i in range(told):
+                back.v_proj.weight[head + i, 1 + i] = 1
+                back.o_proj.weight[1 + i, head + i] = 2 * loud
 
 
 class Batches:
@@ -238,7 +285,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     set_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(out, seed)
-    model = build_model().to(here.device)
+    model = build_model(tokenizer).to(here.device)
     use_causal_attention(model)
     opts = optimizers(model, rate)
     done, seen, spent = _resume(out, model, opts)

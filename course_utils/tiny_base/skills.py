@@ -75,12 +75,36 @@ def asked(rng: random.Random, text: str) -> str:
     return typo(rng, text) if rng.random() < 0.15 else text
 
 
+def reworded(rng: random.Random, texts: Material, text: str) -> str:
+    """Put synonyms in the place of up to three words or phrases."""
+    words = text.split(" ")
+    places = []
+    for start in range(len(words)):
+        for size in range(min(5, len(words) - start), 0, -1):
+            phrase = " ".join(words[start : start + size]).rstrip("?.!,;:")
+            if phrase.lower() in texts.synonyms:
+                places.append((start, size, phrase))
+                break
+    chosen, free = [], len(words)
+    for start, size, phrase in sorted(rng.sample(places, min(len(places), rng.randint(1, 3))), reverse=True):
+        if start + size <= free:  # no phrase twice
+            chosen.append((start, size, phrase))
+            free = start
+    for start, size, phrase in chosen:
+        tail = " ".join(words[start : start + size])[len(phrase) :]
+        other = rng.choice(texts.synonyms[phrase.lower()])
+        other = other[0].upper() + other[1:] if phrase[0].isupper() else other
+        words[start : start + size] = [other + tail]
+    return " ".join(words)
+
+
 def a_facet(rng: random.Random, texts: Material) -> Facet:
     return rng.choice(texts.facets)
 
 
-def a_question(rng: random.Random, facet: Facet) -> str:
-    return asked(rng, rng.choice(facet.questions))
+def a_question(rng: random.Random, texts: Material, facet: Facet) -> str:
+    question = rng.choice(facet.questions)
+    return asked(rng, reworded(rng, texts, question) if rng.random() < 0.4 else question)
 
 
 def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
@@ -92,7 +116,7 @@ def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
 
 def general(rng: random.Random, texts: Material) -> Chat:
     facet = a_facet(rng, texts)
-    return maybe_system(rng, [user(a_question(rng, facet)), said(rng.choice(facet.statements))])
+    return maybe_system(rng, [user(a_question(rng, texts, facet)), said(rng.choice(facet.statements))])
 
 
 def same_question(rng: random.Random, texts: Material) -> Chat:
@@ -112,7 +136,7 @@ def topic_of(rng: random.Random, texts: Material) -> Chat:
     facet = a_facet(rng, texts)
     if rng.random() < 0.5:
         ask = rng.choice(("What is this question about?", "Which topic is this?", "What does this person want to know?"))
-        return [user(f"{ask}\n{a_question(rng, facet)}"), said(f"{facet.title.capitalize()}: {facet.about}.")]
+        return [user(f"{ask}\n{a_question(rng, texts, facet)}"), said(f"{facet.title.capitalize()}: {facet.about}.")]
     ask = rng.choice(("Give this text a title.", "A title for this:", "Which topic is this text about?"))
     return [user(f"{ask}\n{rng.choice(facet.statements)}"), said(f"{facet.title.capitalize()}")]
 
@@ -128,11 +152,11 @@ def say_differently(rng: random.Random, texts: Material) -> Chat:
 def turns(rng: random.Random, texts: Material) -> Chat:
     """Several turns: a second question, often a short one that leans on the first; or a look back."""
     facet = a_facet(rng, texts)
-    chat = [user(a_question(rng, facet)), said(rng.choice(facet.statements))]
+    chat = [user(a_question(rng, texts, facet)), said(rng.choice(facet.statements))]
     kind = rng.random()
     if kind < 0.5:
         other = rng.choice(texts.by_topic[facet.topic])
-        return [*chat, user(a_question(rng, other)), said(rng.choice(other.statements))]
+        return [*chat, user(a_question(rng, texts, other)), said(rng.choice(other.statements))]
     if kind < 0.7:
         other = a_facet(rng, texts)
         ask = rng.choice(("And what about {}?", "And {}?", "What about {}, then?")).format(other.about)
@@ -348,8 +372,8 @@ def styled(rng: random.Random, texts: Material) -> Chat:
     )
     rule, answer = rng.choice(styles)
     if rng.random() < 0.2:
-        return [user(f"{a_question(rng, facet)} {rule}"), said(answer)]
-    return [system(rule), user(a_question(rng, facet)), said(answer)]
+        return [user(f"{a_question(rng, texts, facet)} {rule}"), said(answer)]
+    return [system(rule), user(a_question(rng, texts, facet)), said(answer)]
 
 
 def few_shot(rng: random.Random, texts: Material) -> Chat:
@@ -382,27 +406,27 @@ def writing(rng: random.Random, texts: Material) -> Chat:
 
 
 FIRST_MIX = (
-    (general, 30),
-    (same_question, 8),
-    (topic_of, 8),
+    (general, 28),
+    (same_question, 6),
+    (topic_of, 16),
     (say_differently, 5),
-    (turns, 5),
-    (unknown, 7),
+    (turns, 4),
+    (unknown, 8),
     (copying, 20),
-    (styled, 5),
-    (writing, 5),
+    (styled, 4),
+    (writing, 4),
 )  # the first lessons: all short, so that many different ones fit into little time
 
 MIX = (
-    (general, 20),
-    (same_question, 7),
-    (topic_of, 5),
-    (say_differently, 4),
+    (general, 23),
+    (same_question, 6),
+    (topic_of, 8),
+    (say_differently, 3),
     (turns, 4),
     (unknown, 7),
-    (reading, 28),
-    (steps, 5),
-    (copying, 8),
+    (reading, 27),
+    (steps, 4),
+    (copying, 6),
     (styled, 4),
     (few_shot, 3),
     (writing, 5),
