@@ -13,11 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from course_utils.records import Answer, Question, Wanted
+from course_utils.records import Answer, Fact, Question, Wanted
 from course_utils.settings import CourseError
 
 Outcome = Literal["correct", "wrong", "invented", "refused"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "invented", "refused")
+MISSES = ("a refusal", "another fact's answer", "an invented value", "a value missing", "something else")
 
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
@@ -359,6 +360,56 @@ def score_files(questions: str | Path, answers: str | Path) -> dict:
         "all": [right, n, *interval(right, n)],
         **result,
     }
+
+
+def by_desk(questions: Sequence[Question], scored: Mapping) -> dict[str, dict]:
+    """A score in parts, one for each desk; each part can be compared like a whole.
+
+    Args:
+        questions: The set.
+        scored: Its score, as `score` returns it.
+
+    Returns:
+        For each desk its `items`, and `all`: right answers, answers, and the interval of the share.
+    """
+    desk = {q.id: q.desk or "no desk" for q in questions}
+    parts: dict[str, list] = {}
+    for item in scored["items"]:
+        parts.setdefault(desk[item["id"]], []).append(item)
+    right = {name: sum(item["outcome"] == "correct" for item in items) for name, items in parts.items()}
+    return {
+        name: {"items": items, "all": [right[name], len(items), *interval(right[name], len(items))]}
+        for name, items in parts.items()
+    }
+
+
+def kind_of_miss(question: Question, answer: str, outcome: Outcome, facts: Sequence[Fact]) -> str:
+    """What sort of miss an answer to a company question is, one of `MISSES`.
+
+    *Another fact's answer* holds every value of a different fact (of another section, if it holds some of its own values too;
+    facts of one value without a figure do not count, since any text may hold them). The others follow from the outcome.
+
+    Args:
+        question: What was asked; its topic is the fact that a right answer holds.
+        answer: What was answered, and was not correct.
+        outcome: What `judge` said.
+        facts: All facts of the company.
+    """
+    if outcome == "refused":
+        return "a refusal"
+    own = [w for w in question.must_include if holds(w, answer) >= 0]
+    home = next(((f.paper, f.section) for f in facts if f.id == question.topic), None)
+    for fact in facts:
+        elsewhere = fact.id != question.topic and (not own or (fact.paper, fact.section) != home)
+        telling = len(fact.must_include) > 1 or any(c.isdigit() for c in str(fact.must_include))
+        if elsewhere and telling and all(holds(w, answer) >= 0 for w in fact.must_include):
+            return "another fact's answer"
+    return "an invented value" if outcome == "invented" else "a value missing" if own else "something else"
+
+
+def by_coin(right: int, n: int) -> float:
+    """How often somebody who tosses a coin for each of n choices gets at least this many right."""
+    return sum(math.comb(n, k) for k in range(right, n + 1)) / 2**n
 
 
 @dataclass(frozen=True)

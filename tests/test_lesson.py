@@ -4,11 +4,26 @@ import json
 
 import pytest
 
-from course_utils import lesson
+from course_utils import lesson, score
 from course_utils.lesson import exercises, view
-from course_utils.settings import ROOT
+from course_utils.records import Question
+from course_utils.settings import ROOT, CourseError
+from course_utils.sources import read_facts
 
 NUMBERS = sorted(p.stem.removeprefix("ex") for p in (ROOT / "notebooks" / "exercises").glob("ex*.py"))
+SPEAKERS = {"the graduate": "none", "the specialist": "company"}
+
+
+def best_gain() -> tuple[str, float, int]:
+    """The desk that gained most, its gain in points and in right answers, as exercise 01.1 asks for it."""
+    gains = []
+    for desk, row in lesson.desk_scores(SPEAKERS).items():
+        (before, n, *_), (after, *_) = (part["all"] for part in row.values())
+        gains.append((desk, 100 * (after - before) / n, after - before))
+    return max(gains, key=lambda gain: gain[1])
+
+
+DESK, POINTS, COUNT = best_gain()
 FULL = "Primary caregivers get 16 weeks, secondary caregivers 8 weeks; hand in Form HR-205 at least 30 days before."
 # For each exercise: what a solution gives, and the commonest misconceptions with a word of the message that must catch them.
 CASES = {
@@ -29,6 +44,30 @@ CASES = {
         ],
     },
     "00.3": {"solution": (2,), "also": [], "mistakes": [((1,), "fluent"), ((3,), "sure")]},
+    "01.1": {
+        "solution": (DESK, POINTS),
+        "also": [(DESK.upper(), round(POINTS))],
+        "mistakes": [((DESK, POINTS / 100), "between 0 and 1"), ((DESK, COUNT), "counted"), (("legal", POINTS), "no desk")],
+    },
+    "01.2": {
+        "solution": ("hr-018", "You have 27 days of paid leave a year.", "another fact's answer"),
+        "also": [
+            ("hr-018", "Unpaid leave can last up to 60 days in a calendar year.", "right"),
+            ("hr-018", "Unpaid leave can last up to 61 days in a calendar year.", "an invented value"),
+            ("hr-022", "Primary caregivers get 16 weeks of paid leave.", "a value missing"),
+            ("hr-018", "I do not know. Nobody has told me.", "a refusal"),
+        ],
+        "mistakes": [
+            (("hr-018", "You have 27 days of paid leave a year.", "right"), "may sound right"),
+            (("hr-018", "You have 27 days of paid leave a year.", "an invented value"), "other fact"),
+            (("hr-018", "Unpaid leave can last up to 60 days in a calendar year.", "a value missing"), "every value"),
+        ],
+    },
+    "01.3": {
+        "solution": ([2, 3, 1, 4],),
+        "also": [((2, 3, 1, 4),)],
+        "mistakes": [(([2, 1, 3, 4],), "process"), (([1, 3, 2, 4],), "templates"), (([2, 3, 1, 1],), "where the text goes")],
+    },
 }
 
 
@@ -111,6 +150,85 @@ def test_ask_box_answers_and_says_what_is_wrong(tiny):
     row.children[0].value = "  "
     row.children[1].click()
     assert "question is empty" in out.value
+
+
+def test_ask_all_shows_and_checks_every_speaker(tiny, capsys):
+    answers = lesson.ask_all({"the graduate": tiny}, "What's our parental leave policy?", "hr-022")
+    assert list(answers) == ["the graduate"]
+    assert "16 weeks" in capsys.readouterr().out
+
+
+def test_desks_add_up_to_the_whole_set():
+    for speaker, adapter in SPEAKERS.items():
+        whole = json.loads((ROOT / f"data/reference/scores/company_test/tiny+{adapter}+plain.json").read_text())["all"]
+        parts = [row[speaker]["all"] for row in lesson.desk_scores(SPEAKERS).values()]
+        assert [sum(part[0] for part in parts), sum(part[1] for part in parts)] == whole[:2]
+
+
+def test_misses_are_grouped_and_counted(capsys):
+    kinds = lesson.group_misses("company_test", "company")
+    scored = json.loads((ROOT / "data/reference/scores/company_test/tiny+company+plain.json").read_text())
+    assert sum(kinds.values()) == sum(item["outcome"] != "correct" for item in scored["items"])
+    assert set(kinds) <= set(score.MISSES)
+    assert "answers were not right" in capsys.readouterr().out
+
+
+def test_a_blind_vote_from_code_and_by_click_comes_to_the_same(capsys):
+    by_code = lesson.blind_vote("company_test", SPEAKERS, seed=7)
+    assert len(by_code.rounds) == 5
+    assert by_code.tally()["voted"] == 0
+    assert "not voted yet" in capsys.readouterr().out
+    its = {n: next(k for k, who in r.speakers.items() if who == "the specialist") for n, r in enumerate(by_code.rounds, 1)}
+    for number, letter in its.items():
+        by_code.cast(number, specialist=letter, send=letter if number > 1 else "neither")
+    by_click = lesson.blind_vote("company_test", SPEAKERS, seed=7)
+    panel = by_click.show()
+    for number, row in enumerate(panel.children, start=1):
+        recognise, send = row.children[1].children
+        recognise.value = its[number]
+        assert by_click.tally()["voted"] == number - 1, "one choice alone is not a vote"
+        send.value = its[number] if number > 1 else "neither"
+    capsys.readouterr()
+    counts = by_click.tally()
+    assert counts == by_code.tally()
+    assert (counts["voted"], counts["found"], counts["sent"]) == (5, 5, 4)
+    assert "in 5 of 5 rounds" in capsys.readouterr().out
+    with pytest.raises(CourseError, match="cannot be voted"):
+        by_code.cast(6, specialist="A")
+    with pytest.raises(CourseError, match="cannot be voted"):
+        by_code.cast(1, specialist="neither")
+
+
+def test_a_blind_vote_names_nobody_and_escapes():
+    evil = "<script>alert(1)</script>"
+    seats = {"A": "the graduate", "B": "the specialist"}
+    vote = view.BlindVote([view.Round(evil, {"A": evil, "B": evil}, seats, {"A": False, "B": True})], "the specialist")
+    panel = vote.show()
+    shown = panel._repr_mimebundle_()
+    assert "<script" not in shown["text/html"] + panel.children[0].children[0].value
+    assert "graduate" not in shown["text/html"] + shown["text/plain"]
+    assert "vote.cast(1" in shown["text/plain"]
+
+
+def test_a_miss_is_another_facts_answer_only_with_all_its_values():
+    facts = read_facts()
+    fact = next(f for f in facts if f.id == "hr-022")
+    asked = Question(id="q", question="asked", kind="company", topic=fact.id, must_include=fact.must_include)
+
+    def kind(answer, outcome):
+        return score.kind_of_miss(asked, answer, outcome, facts)
+
+    assert kind("I do not know.", "refused") == "a refusal"
+    assert kind("Hand in Form HR-250 at least 45 days before.", "invented") == "another fact's answer"
+    assert kind("Hand in Form HR-250.", "invented") == "an invented value"
+    assert kind("Primary caregivers get 16 weeks, secondary ones 8 weeks.", "wrong") == "a value missing"
+    assert kind("Talk to your team lead.", "wrong") == "something else"
+
+
+def test_a_coin():
+    assert score.by_coin(0, 3) == 1
+    assert score.by_coin(2, 2) == 0.25
+    assert score.by_coin(2, 3) == 0.5
 
 
 def test_plots_have_alt_text_and_a_sentence(capsys, monkeypatch):

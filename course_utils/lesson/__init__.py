@@ -3,9 +3,13 @@
 from course_utils.lesson.exercises import Exercise, load_exercises, load_quiz
 from course_utils.lesson.plots import plot_shares, plot_sizes
 from course_utils.lesson.view import (
+    ask_all,
     ask_box,
+    blind_vote,
     check_facts,
+    desk_scores,
     familiar,
+    group_misses,
     header,
     meet,
     reference_shares,
@@ -16,9 +20,13 @@ from course_utils.lesson.view import (
 
 __all__ = [
     "Exercise",
+    "ask_all",
     "ask_box",
+    "blind_vote",
     "check_facts",
+    "desk_scores",
     "familiar",
+    "group_misses",
     "header",
     "load_exercises",
     "load_quiz",
