@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from course_utils.records import Section
-from course_utils.score import words
+from course_utils.verdict import words
 
 
 @dataclass(frozen=True)

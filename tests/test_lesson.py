@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from course_utils import lesson, score
+from course_utils import lesson
 from course_utils.lesson import exercises, view
 from course_utils.records import Question
 from course_utils.settings import ROOT, CourseError
 from course_utils.sources import read_facts
+from course_utils.verdict import MISSES
 
 NUMBERS = sorted(p.stem.removeprefix("ex") for p in (ROOT / "notebooks" / "exercises").glob("ex*.py"))
 SPEAKERS = {"the graduate": "none", "the specialist": "company"}
@@ -135,7 +136,7 @@ def test_quiz_widget_answers_a_click():
 
 @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>'])
 def test_text_from_data_is_escaped(evil):
-    html = view._cards(evil, {evil: evil})
+    html = view.cards(evil, {evil: evil})
     assert "<script" not in html
     assert "<img" not in html
     assert "<svg" not in html
@@ -169,7 +170,7 @@ def test_misses_are_grouped_and_counted(capsys):
     kinds = lesson.group_misses("company_test", "company")
     scored = json.loads((ROOT / "data/reference/scores/company_test/tiny+company+plain.json").read_text())
     assert sum(kinds.values()) == sum(item["outcome"] != "correct" for item in scored["items"])
-    assert set(kinds) <= set(score.MISSES)
+    assert set(kinds) <= set(MISSES)
     assert "answers were not right" in capsys.readouterr().out
 
 
@@ -202,7 +203,9 @@ def test_a_blind_vote_from_code_and_by_click_comes_to_the_same(capsys):
 def test_a_blind_vote_names_nobody_and_escapes():
     evil = "<script>alert(1)</script>"
     seats = {"A": "the graduate", "B": "the specialist"}
-    vote = view.BlindVote([view.Round(evil, {"A": evil, "B": evil}, seats, {"A": False, "B": True})], "the specialist")
+    vote = exercises.BlindVote(
+        [exercises.Round(evil, {"A": evil, "B": evil}, seats, {"A": False, "B": True})], "the specialist"
+    )
     panel = vote.show()
     shown = panel._repr_mimebundle_()
     assert "<script" not in shown["text/html"] + panel.children[0].children[0].value

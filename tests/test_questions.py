@@ -7,9 +7,9 @@ import pytest
 from overlap import too_near
 
 from course_utils.records import Question, read_rows, sha256
-from course_utils.score import holds, judge
 from course_utils.settings import DATA, QUESTIONS
 from course_utils.sources import read_facts, read_papers, read_wordings, source_of
+from course_utils.verdict import holds, judge
 
 SEED_QUESTIONS = (
     "What's our parental leave policy?",

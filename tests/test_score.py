@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from course_utils.records import Answer, Question, read_rows
-from course_utils.score import Verdict, compare, holds, interval, is_broken, is_refusal, judge, score
+from course_utils.score import compare, interval, score
 from course_utils.settings import QUESTIONS, CourseError
+from course_utils.verdict import Verdict, holds, is_broken, is_refusal, judge
 
 LABELS = Path(__file__).parent / "labels"
 

@@ -9,9 +9,9 @@ import pytest
 
 from course_utils.chat import encode
 from course_utils.models import KNOWN
-from course_utils.score import holds
 from course_utils.settings import DATA
 from course_utils.tiny_base import corpus, pretrain, skills
+from course_utils.verdict import holds
 
 
 def test_material_is_broad():

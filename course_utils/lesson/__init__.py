@@ -1,11 +1,10 @@
 """For notebooks only: views, exercises and plots. Widgets and pictures, no logic that changes a score."""
 
-from course_utils.lesson.exercises import Exercise, load_exercises, load_quiz
+from course_utils.lesson.exercises import Exercise, blind_vote, load_exercises, load_quiz
 from course_utils.lesson.plots import plot_shares, plot_sizes
 from course_utils.lesson.view import (
     ask_all,
     ask_box,
-    blind_vote,
     check_facts,
     desk_scores,
     familiar,

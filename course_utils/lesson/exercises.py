@@ -1,4 +1,4 @@
-"""Exercises that answer back and quizzes that explain, with progress in a file on this machine.
+"""Exercises that answer back, quizzes that explain and blind votes, with progress in a file on this machine.
 
 An exercise has three states: not attempted (never an error), not yet right (the likely mistake is named) and right.
 The exercises of notebook NN stand in notebooks/exercises/exNN.py, its quiz in notebooks/exercises/quizNN.json.
@@ -8,14 +8,17 @@ Limits: progress is for the learner alone; nothing leaves the machine.
 import html
 import importlib.util
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import ipywidgets
 
-from course_utils.lesson.view import Panel
-from course_utils.records import read_json, write_json
-from course_utils.settings import OUTPUTS, ROOT, CourseError
+from course_utils.lesson.view import Panel, cards, scored
+from course_utils.records import Question, read_json, read_rows, write_json
+from course_utils.score import by_coin
+from course_utils.settings import OUTPUTS, QUESTIONS, ROOT, CourseError
 
 FOLDER = ROOT / "notebooks" / "exercises"
 
@@ -154,3 +157,120 @@ def load_quiz(number: str) -> Quiz:
     if not path.exists():
         raise CourseError(f"There is no quiz for notebook {number!r}.", None, "Use the notebook's own number, such as '00'.")
     return Quiz(number, json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Round:
+    """One question of a blind vote; the dictionaries run over the letters A and B."""
+
+    question: str
+    answers: dict[str, str]
+    speakers: dict[str, str]
+    right: dict[str, bool]
+
+
+@dataclass
+class BlindVote:
+    """Two answers to each question in an order of chance: which is the specialist's, and which would you send?
+
+    Attributes:
+        rounds: The questions with their answers.
+        specialist: The speaker to recognise.
+        votes: The choices made so far, by number of the round; a vote counts once both are made.
+    """
+
+    rounds: list[Round]
+    specialist: str
+    votes: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    CHOICES = {"specialist": ("A", "B"), "send": ("A", "B", "neither")}
+
+    def cast(self, number: int, **choices: str) -> None:
+        """Vote from code, such as `cast(1, specialist="A", send="neither")`.
+
+        Raises:
+            CourseError: If there is no such round or choice.
+        """
+        known = all(choice in self.CHOICES.get(what, ()) for what, choice in choices.items())
+        if not known or number not in range(1, len(self.rounds) + 1):
+            raise CourseError(
+                f"Round {number!r} cannot be voted like this: {choices}.",
+                f'Rounds are 1 to {len(self.rounds)}; specialist is "A" or "B"; send is "A", "B" or "neither".',
+                'Try vote.cast(1, specialist="A", send="neither").',
+            )
+        self.votes.setdefault(number, {}).update(choices)
+
+    def tally(self) -> dict[str, int]:
+        """Open the envelopes: print who was who, and what the votes come to.
+
+        Returns:
+            Counts: `voted`, `found` (the specialist recognised), `sent` and `right` (sent, and right by the papers).
+        """
+        counts = dict.fromkeys(("voted", "found", "sent", "right"), 0)
+        for number, vote in sorted(self.votes.items()):
+            if len(vote) < len(self.CHOICES):
+                continue
+            this, send = self.rounds[number - 1], vote["send"]
+            taken, right = this.speakers[vote["specialist"]], this.right.get(send, False)
+            counts["voted"] += 1
+            counts["found"] += taken == self.specialist
+            counts["sent"] += send != "neither"
+            counts["right"] += right
+            who = f"found {self.specialist}" if taken == self.specialist else f"took {taken} for {self.specialist}"
+            what = send if send == "neither" else f"{this.speakers[send]}'s, {'right' if right else 'not right'} by the papers"
+            print(f"Round {number}: you {who}; you would send {what}.")
+        if not counts["voted"]:
+            print("You have not voted yet: make both choices in at least one round, then run this cell again.")
+        else:
+            print(
+                f"You found {self.specialist} in {counts['found']} of {counts['voted']} rounds. Somebody who tosses a coin does "
+                f"that well or better in {100 * by_coin(counts['found'], counts['voted']):.0f}% of such votes.\n"
+                f"Answers that you would send: {counts['sent']}; right by the papers: {counts['right']}."
+            )
+        return counts
+
+    def show(self) -> Panel:
+        """The vote as a widget."""
+        rows, static, text = [], [], []
+        for number, this in enumerate(self.rounds, start=1):
+            both = cards(f"Round {number}. {this.question}", {f"Answer {k}": said for k, said in this.answers.items()})
+            rows.append(ipywidgets.VBox([ipywidgets.HTML(both), ipywidgets.HBox(self._buttons(number))]))
+            static.append(both)
+            text += [f"Round {number}. {this.question}", *(f"   {k}: {said}" for k, said in this.answers.items())]
+        call = 'Without widgets: vote.cast(1, specialist="A", send="neither")'
+        return Panel(rows, f"{''.join(static)}<p>{html.escape(call)}</p>", "\n".join([*text, call]))
+
+    def _buttons(self, number: int) -> list[ipywidgets.Widget]:
+        buttons = []
+        for what, options in self.CHOICES.items():
+            label = f"{self.specialist} is" if what == "specialist" else "I would send"
+            box = ipywidgets.RadioButtons(options=options, value=None, description=label)
+            box.style.description_width = "initial"
+            box.observe(lambda change, what=what: self.cast(number, **{what: change["new"]}), names="value")
+            buttons.append(box)
+        return buttons
+
+
+def blind_vote(questions: str, speakers: Mapping[str, str], seed: int, arm: str = "plain") -> BlindVote:
+    """A blind vote: one question for each desk, drawn by chance from those that the speakers answered differently.
+
+    Args:
+        questions: A set with desks, such as "company_test".
+        speakers: Name to show -> adapter ("none" for the base alone); two of them, the one to recognise last.
+        seed: Of the draw and of the order of the answers.
+        arm: How the answers were made.
+    """
+    rng, desks = random.Random(seed), {}
+    results = {who: scored(questions, adapter, arm) for who, adapter in speakers.items()}
+    right = {who: {i["id"] for i in result["items"] if i["outcome"] == "correct"} for who, (_, _, result) in results.items()}
+    for q in read_rows(QUESTIONS / f"{questions}.jsonl", Question):
+        answers = {who: given[q.id].answer for who, (_, given, _) in results.items()}
+        if len(set(answers.values())) == 2:
+            desks.setdefault(q.desk, []).append((q, answers))
+    rounds = []
+    for rows in desks.values():
+        q, answers = rng.choice(rows)
+        seats = dict(zip("AB", rng.sample(list(speakers), 2), strict=True))
+        said = {letter: answers[who] for letter, who in seats.items()}
+        rounds.append(Round(q.text, said, seats, {letter: q.id in right[who] for letter, who in seats.items()}))
+    return BlindVote(rounds, list(speakers)[-1])

@@ -30,7 +30,10 @@ def _show(figure, sentence: str) -> str:
 
 
 def plot_shares(
-    title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], unit: str = "share of questions answered correctly (%)"
+    title: str,
+    rows: Mapping[str, Mapping[str, Sequence[float]]],
+    unit: str = "share of questions answered correctly (%)",
+    groups: str = "kind of question",
 ) -> str:
     """Bars with 95% intervals: one group for each row, one bar for each speaker.
 
@@ -38,6 +41,7 @@ def plot_shares(
         title: Title of the picture.
         rows: Group -> speaker -> (right, n, low, high); low and high are shares between 0 and 1.
         unit: Label of the axis.
+        groups: What the groups are.
 
     Returns:
         The sentence that was printed.
@@ -45,7 +49,8 @@ def plot_shares(
     import matplotlib.pyplot as plt
 
     speakers = list(dict.fromkeys(name for row in rows.values() for name in row))
-    figure, axes = plt.subplots(figsize=(8, 1.1 + 0.42 * len(rows) * len(speakers)))
+    tall = 1.1 + 0.42 * len(rows) * len(speakers)
+    figure, axes = plt.subplots(figsize=(8, tall))
     height = 0.8 / len(speakers)
     for k, speaker in enumerate(speakers):
         for g, row in enumerate(rows.values()):
@@ -68,9 +73,9 @@ def plot_shares(
     axes.set_xlim(0, 100)
     axes.invert_yaxis()
     axes.set_xlabel(f"{unit}; black lines: 95% interval")
-    axes.set_ylabel("kind of question")
+    axes.set_ylabel(groups)
     axes.set_title(title, loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(speakers), frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / (0.77 * tall)), ncols=len(speakers), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     parts = [
         f"{group}: " + ", ".join(f"{who} {100 * v[0] / v[1]:.0f}%" for who, v in row.items()) for group, row in rows.items()

@@ -5,11 +5,9 @@ something sensible on GitHub or in the static book. Limits: no logic; the outcom
 """
 
 import html
-import random
 import textwrap
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import ipywidgets
 from IPython import get_ipython
@@ -20,9 +18,10 @@ from course_utils.models import Loaded, load_model
 from course_utils.prepare import training_questions
 from course_utils.records import Answer, Fact, Question, read_json, read_rows
 from course_utils.retrieve import Index
-from course_utils.score import MISSES, by_coin, by_desk, holds, judge, kind_of_miss
+from course_utils.score import by_desk
 from course_utils.settings import OUTPUTS, QUESTIONS, REFERENCE, CourseError, load_ipython_extension, made_or_reference, shown
 from course_utils.sources import read_facts, source_of
+from course_utils.verdict import MISSES, holds, judge, kind_of_miss
 
 _CARD = (
     "flex:1;min-width:16em;border:1px solid #767676;border-top:6px {line} {colour};border-radius:4px;padding:.6em .9em;margin:.3em;"
@@ -107,10 +106,10 @@ def side_by_side(question: str, answers: Mapping[str, str]) -> None:
         answers: Answer by speaker.
     """
     text = "\n".join([f"Question: {question}", *(f"{who}: {answer}" for who, answer in answers.items())])
-    display({"text/html": _cards(question, answers), "text/plain": text}, raw=True)
+    display({"text/html": cards(question, answers), "text/plain": text}, raw=True)
 
 
-def _cards(question: str, answers: Mapping[str, str]) -> str:
+def cards(question: str, answers: Mapping[str, str]) -> str:
     cards = "".join(
         f'<div style="{_CARD.format(line=line, colour=colour)}"><strong>{html.escape(who)}</strong>'
         f'<p style="margin:.4em 0 0;white-space:pre-wrap">{html.escape(answer)}</p></div>'
@@ -223,17 +222,17 @@ def show_misses(questions: str, adapter: str, count: int = 3, arm: str = "plain"
     ]
     apart = max(1, len(missed) // count)  # spread over the set, so that several desks are heard
     for item in missed[::apart][:count]:
-        _read_out(answers[item["id"]], references[item["id"]])
+        read_out(answers[item["id"]], references[item["id"]])
         print(f"Outcome:   {item['outcome']}\n")
     print(f"{len(missed)} of these {len(answers)} questions were not answered right; {len(answers) - len(missed)} were.")
 
 
-def _read_out(answer: Answer, right: str) -> None:
+def read_out(answer: Answer, right: str) -> None:
     for label, text in {"Asked": answer.question, "It said": answer.answer, "Right is": right}.items():
         print(textwrap.fill(text, 100, initial_indent=f"{label + ':':11}", subsequent_indent=" " * 11))
 
 
-def _scored(questions: str, adapter: str, arm: str = "plain") -> tuple[list[Question], dict[str, Answer], dict]:
+def scored(questions: str, adapter: str, arm: str = "plain") -> tuple[list[Question], dict[str, Answer], dict]:
     """A set, the answers to it and their score: those that this learner made, or else the precomputed ones."""
     name = f"tiny+{adapter}+{arm}"
     scores, whose = made_or_reference("scores", questions, f"{name}.json")
@@ -259,8 +258,8 @@ def desk_scores(speakers: Mapping[str, str], questions: str = "company_test", ar
     """
     desks: dict[str, dict] = {}
     for speaker, adapter in speakers.items():
-        asked, _, scored = _scored(questions, adapter, arm)
-        for desk, part in by_desk(asked, scored).items():
+        asked, _, result = scored(questions, adapter, arm)
+        for desk, part in by_desk(asked, result).items():
             desks.setdefault("HR" if desk == "hr" else desk, {})[speaker] = part
     return desks
 
@@ -277,8 +276,8 @@ def group_misses(questions: str, adapter: str, count: int = 1, arm: str = "plain
     Returns:
         Answers by kind of miss, the most frequent first.
     """
-    asked, answers, scored = _scored(questions, adapter, arm)
-    outcome, facts = {item["id"]: item["outcome"] for item in scored["items"]}, read_facts()
+    asked, answers, result = scored(questions, adapter, arm)
+    outcome, facts = {item["id"]: item["outcome"] for item in result["items"]}, read_facts()
     groups: dict[str, list[Question]] = {kind: [] for kind in MISSES}
     for q in asked:
         if outcome[q.id] != "correct":
@@ -289,128 +288,11 @@ def group_misses(questions: str, adapter: str, count: int = 1, arm: str = "plain
         print(f"{kind.upper()}: {len(rows)} of the {missed} misses")
         apart = max(1, len(rows) // count)
         for q in rows[apart // 2 :: apart][:count]:
-            _read_out(answers[q.id], q.reference)
+            read_out(answers[q.id], q.reference)
             print()
     most = f" The most frequent miss is {found[0][0]}." if found else ""
     print(f"{missed} of {len(asked)} answers were not right.{most}")
     return {kind: len(rows) for kind, rows in found}
-
-
-@dataclass(frozen=True)
-class Round:
-    """One question of a blind vote; the dictionaries run over the letters A and B."""
-
-    question: str
-    answers: dict[str, str]
-    speakers: dict[str, str]
-    right: dict[str, bool]
-
-
-@dataclass
-class BlindVote:
-    """Two answers to each question in an order of chance: which is the specialist's, and which would you send?
-
-    Attributes:
-        rounds: The questions with their answers.
-        specialist: The speaker to recognise.
-        votes: The choices made so far, by number of the round; a vote counts once both are made.
-    """
-
-    rounds: list[Round]
-    specialist: str
-    votes: dict[int, dict[str, str]] = field(default_factory=dict)
-
-    CHOICES = {"specialist": ("A", "B"), "send": ("A", "B", "neither")}
-
-    def cast(self, number: int, **choices: str) -> None:
-        """Vote from code, such as `cast(1, specialist="A", send="neither")`.
-
-        Raises:
-            CourseError: If there is no such round or choice.
-        """
-        known = all(choice in self.CHOICES.get(what, ()) for what, choice in choices.items())
-        if not known or number not in range(1, len(self.rounds) + 1):
-            raise CourseError(
-                f"Round {number!r} cannot be voted like this: {choices}.",
-                f'Rounds are 1 to {len(self.rounds)}; specialist is "A" or "B"; send is "A", "B" or "neither".',
-                'Try vote.cast(1, specialist="A", send="neither").',
-            )
-        self.votes.setdefault(number, {}).update(choices)
-
-    def tally(self) -> dict[str, int]:
-        """Open the envelopes: print who was who, and what the votes come to.
-
-        Returns:
-            Counts: `voted`, `found` (the specialist recognised), `sent` and `right` (sent, and right by the papers).
-        """
-        counts = dict.fromkeys(("voted", "found", "sent", "right"), 0)
-        for number, vote in sorted(self.votes.items()):
-            if len(vote) < len(self.CHOICES):
-                continue
-            this, send = self.rounds[number - 1], vote["send"]
-            taken, right = this.speakers[vote["specialist"]], this.right.get(send, False)
-            counts["voted"] += 1
-            counts["found"] += taken == self.specialist
-            counts["sent"] += send != "neither"
-            counts["right"] += right
-            who = f"found {self.specialist}" if taken == self.specialist else f"took {taken} for {self.specialist}"
-            what = send if send == "neither" else f"{this.speakers[send]}'s, {'right' if right else 'not right'} by the papers"
-            print(f"Round {number}: you {who}; you would send {what}.")
-        if not counts["voted"]:
-            print("You have not voted yet: make both choices in at least one round, then run this cell again.")
-        else:
-            print(
-                f"You found {self.specialist} in {counts['found']} of {counts['voted']} rounds. Somebody who tosses a coin does "
-                f"that well or better in {100 * by_coin(counts['found'], counts['voted']):.0f}% of such votes.\n"
-                f"Answers that you would send: {counts['sent']}; right by the papers: {counts['right']}."
-            )
-        return counts
-
-    def show(self) -> Panel:
-        """The vote as a widget."""
-        rows, static, text = [], [], []
-        for number, this in enumerate(self.rounds, start=1):
-            cards = _cards(f"Round {number}. {this.question}", {f"Answer {k}": said for k, said in this.answers.items()})
-            rows.append(ipywidgets.VBox([ipywidgets.HTML(cards), ipywidgets.HBox(self._buttons(number))]))
-            static.append(cards)
-            text += [f"Round {number}. {this.question}", *(f"   {k}: {said}" for k, said in this.answers.items())]
-        call = 'Without widgets: vote.cast(1, specialist="A", send="neither")'
-        return Panel(rows, f"{''.join(static)}<p>{html.escape(call)}</p>", "\n".join([*text, call]))
-
-    def _buttons(self, number: int) -> list[ipywidgets.Widget]:
-        buttons = []
-        for what, options in self.CHOICES.items():
-            label = f"{self.specialist} is" if what == "specialist" else "I would send"
-            box = ipywidgets.RadioButtons(options=options, value=None, description=label)
-            box.style.description_width = "initial"
-            box.observe(lambda change, what=what: self.cast(number, **{what: change["new"]}), names="value")
-            buttons.append(box)
-        return buttons
-
-
-def blind_vote(questions: str, speakers: Mapping[str, str], seed: int, arm: str = "plain") -> BlindVote:
-    """A blind vote: one question for each desk, drawn by chance from those that the speakers answered differently.
-
-    Args:
-        questions: A set with desks, such as "company_test".
-        speakers: Name to show -> adapter ("none" for the base alone); two of them, the one to recognise last.
-        seed: Of the draw and of the order of the answers.
-        arm: How the answers were made.
-    """
-    rng, desks = random.Random(seed), {}
-    results = {who: _scored(questions, adapter, arm) for who, adapter in speakers.items()}
-    right = {who: {i["id"] for i in scored["items"] if i["outcome"] == "correct"} for who, (_, _, scored) in results.items()}
-    for q in read_rows(QUESTIONS / f"{questions}.jsonl", Question):
-        answers = {who: given[q.id].answer for who, (_, given, _) in results.items()}
-        if len(set(answers.values())) == 2:
-            desks.setdefault(q.desk, []).append((q, answers))
-    rounds = []
-    for rows in desks.values():
-        q, answers = rng.choice(rows)
-        seats = dict(zip("AB", rng.sample(list(speakers), 2), strict=True))
-        said = {letter: answers[who] for letter, who in seats.items()}
-        rounds.append(Round(q.text, said, seats, {letter: q.id in right[who] for letter, who in seats.items()}))
-    return BlindVote(rounds, list(speakers)[-1])
 
 
 def familiar() -> Callable[[str], str]:
@@ -453,7 +335,7 @@ def ask_box(models: Mapping[str, Loaded], first: str = "", note: Callable[[str],
         try:
             answers = {name: ask(model, box.value) for name, model in models.items()}
             said = f'<p style="margin:.3em">{html.escape(note(box.value))}</p>' if note else ""
-            out.value = _cards(box.value, answers) + said
+            out.value = cards(box.value, answers) + said
         except CourseError as error:
             out.value = f"<p>{html.escape(str(error))}</p>"
         finally:

@@ -1,8 +1,8 @@
 """Exercises of notebook 00."""
 
 from course_utils.lesson import Exercise
-from course_utils.score import holds
 from course_utils.sources import read_facts
+from course_utils.verdict import holds
 
 _PARENTAL = next(f for f in read_facts() if f.id == "hr-022")
 

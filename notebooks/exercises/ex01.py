@@ -2,9 +2,10 @@
 
 from course_utils.lesson import Exercise
 from course_utils.records import Question, read_json, read_rows
-from course_utils.score import MISSES, by_desk, judge, kind_of_miss
+from course_utils.score import by_desk
 from course_utils.settings import QUESTIONS, made_or_reference
 from course_utils.sources import read_facts, source_of
+from course_utils.verdict import MISSES, judge, kind_of_miss
 
 _REASONS = (2, 3, 1, 4)  # the insurer, the bakery, the tax adviser, the clinic
 
