@@ -7,9 +7,10 @@ import pytest
 from course_utils import lesson
 from course_utils.lesson import exercises, view
 from course_utils.records import Question
+from course_utils.score import by_coin
 from course_utils.settings import ROOT, CourseError
 from course_utils.sources import read_facts
-from course_utils.verdict import MISSES
+from course_utils.verdict import MISSES, kind_of_miss
 
 NUMBERS = sorted(p.stem.removeprefix("ex") for p in (ROOT / "notebooks" / "exercises").glob("ex*.py"))
 SPEAKERS = {"the graduate": "none", "the specialist": "company"}
@@ -219,7 +220,7 @@ def test_a_miss_is_another_facts_answer_only_with_all_its_values():
     asked = Question(id="q", question="asked", kind="company", topic=fact.id, must_include=fact.must_include)
 
     def kind(answer, outcome):
-        return score.kind_of_miss(asked, answer, outcome, facts)
+        return kind_of_miss(asked, answer, outcome, facts)
 
     assert kind("I do not know.", "refused") == "a refusal"
     assert kind("Hand in Form HR-250 at least 45 days before.", "invented") == "another fact's answer"
@@ -229,9 +230,9 @@ def test_a_miss_is_another_facts_answer_only_with_all_its_values():
 
 
 def test_a_coin():
-    assert score.by_coin(0, 3) == 1
-    assert score.by_coin(2, 2) == 0.25
-    assert score.by_coin(2, 3) == 0.5
+    assert by_coin(0, 3) == 1
+    assert by_coin(2, 2) == 0.25
+    assert by_coin(2, 3) == 0.5
 
 
 def test_plots_have_alt_text_and_a_sentence(capsys, monkeypatch):
