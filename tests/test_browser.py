@@ -106,6 +106,19 @@ class Opened:
     def wait(self, seconds: float = 180) -> None:
         self.page.wait_for_function("() => window.__done", timeout=1000 * seconds)
 
+    def headings(self) -> None:
+        """A picture of each part, when pictures are wanted."""
+        for k, heading in enumerate(self.page.locator(".jp-Notebook h2").all()):
+            heading.evaluate("node => node.scrollIntoView({block: 'start'})")
+            self.page.wait_for_timeout(500)
+            self.picture(f"part{k}")
+
+    def nothing_went_wrong(self) -> None:
+        stderr = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']"
+        assert self.page.locator(stderr).count() == 0
+        assert self.errors == []
+        assert self.outside == []
+
     def picture(self, name: str) -> None:
         folder = os.environ.get("COURSE_SCREENSHOTS")
         if folder:
@@ -125,10 +138,7 @@ def test_00_start_here(browser, lab):
     opened.wait()
     print(f"both answers on screen after {seconds:.1f} s; all cells after {time.monotonic() - began:.1f} s")
     assert seconds < (30 if not os.environ.get("PYTEST_XDIST_WORKER") else 90)  # beside other tests the cores are shared
-    for k, heading in enumerate(page.locator(".jp-Notebook h2").all()):
-        heading.evaluate("node => node.scrollIntoView({block: 'start'})")
-        page.wait_for_timeout(500)
-        opened.picture(f"part{k}")
+    opened.headings()
 
     box = page.locator(".jupyter-widgets input[type=text]").first
     box.scroll_into_view_if_needed()
@@ -144,6 +154,26 @@ def test_00_start_here(browser, lab):
     choice.check()
     page.locator(".jupyter-widgets :text('Right:')").first.wait_for(timeout=30_000)
     opened.picture("quiz")
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert opened.errors == []
-    assert opened.outside == []
+    opened.nothing_went_wrong()
+
+
+def test_01_base_vs_fine_tuned(browser, lab):
+    opened = Opened(browser, lab, "01_base_vs_fine_tuned")
+    page = opened.page
+    opened.run_all()
+    opened.wait()
+    opened.headings()
+    assert page.locator("img[alt^='Company questions answered right']").count() == 1
+
+    choices = page.locator(".jupyter-widgets .widget-radio-box input")
+    choices.first.scroll_into_view_if_needed()
+    choices.nth(0).check()  # round 1: A is the specialist's
+    choices.nth(4).check()  # round 1: send neither
+    opened.picture("voted")
+    tally = page.locator(".jp-CodeCell:has-text('vote.tally()')")
+    tally.locator(".jp-Editor").click()
+    page.keyboard.press("Shift+Enter")
+    tally.locator(".jp-OutputArea-output:has-text('of 1 rounds')").wait_for(timeout=30_000)
+    tally.scroll_into_view_if_needed()
+    opened.picture("tallied")
+    opened.nothing_went_wrong()
