@@ -9,6 +9,7 @@ import html
 import importlib.util
 import json
 import random
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -222,11 +223,11 @@ class BlindVote:
         if not counts["voted"]:
             print("You have not voted yet: make both choices in at least one round, then run this cell again.")
         else:
-            print(
-                f"You found {self.specialist} in {counts['found']} of {counts['voted']} rounds. Somebody who tosses a coin does "
-                f"that well or better in {100 * by_coin(counts['found'], counts['voted']):.0f}% of such votes.\n"
-                f"Answers that you would send: {counts['sent']}; right by the papers: {counts['right']}."
-            )
+            coin = 100 * by_coin(counts["found"], counts["voted"])
+            found = f"You found {self.specialist} in {counts['found']} of {counts['voted']} rounds."
+            luck = f"Somebody who tosses a coin does that well or better in {coin:.0f}% of such votes."
+            print(textwrap.fill(f"{found} {luck}", 95))
+            print(f"Answers that you would send: {counts['sent']}; right by the papers: {counts['right']}.")
         return counts
 
     def show(self) -> Panel:

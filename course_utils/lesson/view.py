@@ -261,7 +261,8 @@ def desk_scores(speakers: Mapping[str, str], questions: str = "company_test", ar
         asked, _, result = scored(questions, adapter, arm)
         for desk, part in by_desk(asked, result).items():
             desks.setdefault("HR" if desk == "hr" else desk, {})[speaker] = part
-    return desks
+    first = ("HR", "sales", "support")  # the desks that the lesson speaks of
+    return {desk: desks[desk] for desk in sorted(desks, key=lambda d: (first.index(d) if d in first else len(first), d))}
 
 
 def group_misses(questions: str, adapter: str, count: int = 1, arm: str = "plain") -> dict[str, int]:
