@@ -24,7 +24,7 @@ VOCABULARY = 4096
 CONTEXT = 1024
 WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
 BATCH = 4096  # padded tokens a batch
-FIRST = 0.25  # share of the steps that the first lessons take
+FIRST = 0.3  # share of the steps that the first lessons take
 ASKED = 0.3  # weight of the words that are not the assistant's, in the first lessons
 
 

@@ -95,7 +95,8 @@ def reworded(rng: random.Random, texts: Material, text: str) -> str:
         other = rng.choice(texts.synonyms[phrase.lower()])
         other = other[0].upper() + other[1:] if phrase[0].isupper() else other
         words[start : start + size] = [other + tail]
-    return " ".join(words)
+    text = re.sub(r"\b([Aa])n? (?=[aeiouAEIOU])", r"\1n ", " ".join(words))
+    return re.sub(r"\b([Aa])n (?=[b-df-hj-np-tv-zB-DF-HJ-NP-TV-Z])", r"\1 ", text)
 
 
 def a_facet(rng: random.Random, texts: Material) -> Facet:
@@ -107,6 +108,11 @@ def a_question(rng: random.Random, texts: Material, facet: Facet) -> str:
     return asked(rng, reworded(rng, texts, question) if rng.random() < 0.4 else question)
 
 
+def a_reply(rng: random.Random, facet: Facet) -> str:
+    """First what was understood, then general advice: so that a small model settles on the question before it answers."""
+    return f"You ask {facet.about}. {rng.choice(facet.statements)}"
+
+
 def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
     return [system(rng.choice(SYSTEMS)), *chat] if rng.random() < share else chat
 
@@ -116,7 +122,7 @@ def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
 
 def general(rng: random.Random, texts: Material) -> Chat:
     facet = a_facet(rng, texts)
-    return maybe_system(rng, [user(a_question(rng, texts, facet)), said(rng.choice(facet.statements))])
+    return maybe_system(rng, [user(a_question(rng, texts, facet)), said(a_reply(rng, facet))])
 
 
 def same_question(rng: random.Random, texts: Material) -> Chat:
@@ -152,15 +158,15 @@ def say_differently(rng: random.Random, texts: Material) -> Chat:
 def turns(rng: random.Random, texts: Material) -> Chat:
     """Several turns: a second question, often a short one that leans on the first; or a look back."""
     facet = a_facet(rng, texts)
-    chat = [user(a_question(rng, texts, facet)), said(rng.choice(facet.statements))]
+    chat = [user(a_question(rng, texts, facet)), said(a_reply(rng, facet))]
     kind = rng.random()
     if kind < 0.5:
         other = rng.choice(texts.by_topic[facet.topic])
-        return [*chat, user(a_question(rng, texts, other)), said(rng.choice(other.statements))]
+        return [*chat, user(a_question(rng, texts, other)), said(a_reply(rng, other))]
     if kind < 0.7:
         other = a_facet(rng, texts)
         ask = rng.choice(("And what about {}?", "And {}?", "What about {}, then?")).format(other.about)
-        return [*chat, user(ask), said(rng.choice(other.statements))]
+        return [*chat, user(ask), said(a_reply(rng, other))]
     if kind < 0.85:
         ask = rng.choice(("What was my question?", "What did I ask you?", "Repeat my question, please."))
         return [*chat, user(ask), said(chat[0]["content"])]
@@ -358,16 +364,17 @@ def styled(rng: random.Random, texts: Material) -> Chat:
     """A tone or a format, given in the system message (sometimes by the user)."""
     facet = a_facet(rng, texts)
     one, two = rng.sample(facet.statements, 2)
+    full = f"You ask {facet.about}. {one}"
     name, firm = person(rng), company(rng)
     styles = (
         ("Answer as a list with dashes.", "\n".join(f"- {s}" for s in re.split(r"(?<=[.!?])\s+", f"{one} {two}"))),
-        (f"Sign every answer with: {name}", f"{one}\n{name}"),
-        (f"Begin every answer with: Hello from {firm}.", f"Hello from {firm}. {one}"),
-        (f"End every answer with: Kind regards, {firm}", f"{one}\nKind regards, {firm}"),
-        ("Answer in capital letters.", one.upper()),
-        ("Answer in two sentences or more.", f"{one} {two}"),
+        (f"Sign every answer with: {name}", f"{full}\n{name}"),
+        (f"Begin every answer with: Hello from {firm}.", f"Hello from {firm}. {full}"),
+        (f"End every answer with: Kind regards, {firm}", f"{full}\nKind regards, {firm}"),
+        ("Answer in capital letters.", full.upper()),
+        ("Answer in two sentences or more.", f"{full} {two}"),
         ("Answer in one short line that names the topic first.", f"{facet.title.capitalize()}: {one}"),
-        (f"You are {name} from {firm}. Say who you are first.", f"This is {name} from {firm}. {one}"),
+        (f"You are {name} from {firm}. Say who you are first.", f"This is {name} from {firm}. {full}"),
         ("Number your points.", "\n".join(f"{i}. {s}" for i, s in enumerate((one, two), start=1))),
     )
     rule, answer = rng.choice(styles)
