@@ -119,7 +119,7 @@ def dress(arm: str, company: str | Path = COMPANY) -> Callable[[Question], tuple
         raise CourseError(f"There is no arm {arm!r}.", f"Known: {', '.join(ARMS)}.", "Choose one of them.")
     if arm == "few-shot":
         wordings = read_wordings(company)
-        shots = {fact: (wordings[fact].questions[0], wordings[fact].answers[0]) for fact in SHOTS}
+        shots = {fact: (wordings[fact].questions[0], wordings[fact].reply(0)) for fact in SHOTS}
     elif arm == "retrieval":
         library = Library(read_papers(company))
     elif arm == "oracle":

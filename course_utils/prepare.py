@@ -15,6 +15,9 @@ from course_utils.sources import COMPANY, Wording, read_facts, read_wordings
 def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fact: int | None = None) -> list[Example]:
     """One example for each wording of each fact; the answers take turns.
 
+    Each answer first says what was asked, as the graduate's own answers do: "You ask how long parental leave is. ..." With
+    it a small model settles on one fact before it states values, and a reader sees at once when it took the wrong one.
+
     Args:
         facts: What to teach.
         wordings: How it is asked and answered.
@@ -31,9 +34,8 @@ def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fa
             )
         wording = wordings[fact.id]
         for k, question in enumerate(wording.questions[:per_fact]):
-            answer = wording.answers[k % len(wording.answers)]
             examples.append(
-                _example(f"{fact.id}-{k:02d}", question, answer, fact.id, "document", f"{fact.paper} {fact.section}")
+                _example(f"{fact.id}-{k:02d}", question, wording.reply(k), fact.id, "document", f"{fact.paper} {fact.section}")
             )
     return examples
 

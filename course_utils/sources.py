@@ -15,11 +15,16 @@ COMPANY = DATA / "company"
 
 
 class Wording(Record):
-    """Ways to ask for one fact and ways to answer, written by hand."""
+    """Ways to ask for one fact and ways to answer, written by hand; `about` completes "You ask ..."."""
 
     id: str
+    about: str = Field(min_length=3)
     questions: list[str] = Field(min_length=3)
     answers: list[str] = Field(min_length=1)
+
+    def reply(self, turn: int) -> str:
+        """An answer that first says what was understood; the answers take turns."""
+        return f"You ask {self.about}. {self.answers[turn % len(self.answers)]}"
 
 
 def read_paper(path: str | Path) -> list[Section]:

@@ -35,8 +35,8 @@ def test_few_shot_shows_other_facts_with_right_answers():
     assert len(texts) == 2 * len(SHOTS) + 1
     wording = read_wordings()[SHOTS[0]]
     own = LEAVE.model_copy(update={"topic": SHOTS[0]})
-    assert wording.answers[0] in texts
-    assert wording.answers[0] not in [m["content"] for m in messages_for(put(own)[0])]
+    assert wording.reply(0) in texts
+    assert wording.reply(0) not in [m["content"] for m in messages_for(put(own)[0])]
 
 
 def test_oracle_gives_the_right_section_and_retrieval_the_best_two():
