@@ -138,3 +138,23 @@ def test_first_lessons_come_first(tiny, monkeypatch):
     assert sum(sizes) < sum(later)
     a, b = (list(pretrain.Batches(tiny.tokenizer, 1, first=5, skip=k).__iter__().__next__())[0] for k in (0, 7))
     assert (a, b) == (1, 8)
+
+
+def test_rewording_swaps_synonyms_and_nothing_else():
+    rng, texts = random.Random(11), corpus.material()
+    assert len(texts.synonyms) >= 3000
+    for phrase, others in texts.synonyms.items():
+        assert phrase not in others
+        assert all(phrase in texts.synonyms[other] for other in others)
+    made = {skills.reworded(rng, texts, "My boss is ill, what now?") for _ in range(40)}
+    assert len(made) > 5
+    assert all(text.startswith("My ") for text in made)
+    assert any("boss" not in text for text in made)
+    assert skills.reworded(rng, texts, "Zzyzx qwrt?") == "Zzyzx qwrt?"
+
+
+def test_a_reply_says_first_what_was_asked():
+    rng, texts = random.Random(12), corpus.material()
+    for facet in texts.facets:
+        assert skills.a_reply(rng, facet).startswith(f"You ask {facet.about}. ")
+        assert not facet.about.endswith(".")
