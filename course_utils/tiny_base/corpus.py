@@ -95,14 +95,17 @@ def _lines(path: Path) -> list[dict]:
 def material() -> Material:
     """Read data/base_corpus."""
     cards = {card["topic"]: card for path in sorted(FOLDER.glob("cards/*.jsonl")) for card in _lines(path)}
-    more = {row["topic"]: row["facets"] for path in sorted(FOLDER.glob("questions/*.jsonl")) for row in _lines(path)}
+    more: dict[tuple[str, str], list[str]] = {}
+    for row in (row for path in sorted(FOLDER.glob("questions/*.jsonl")) for row in _lines(path)):
+        for facet, asked in row["facets"].items():
+            more.setdefault((row["topic"], facet), []).extend(asked)
     facets = []
     for path in sorted(FOLDER.glob("topics/*.jsonl")):
         for row in _lines(path):
             card = cards[row["topic"]]
             for about in card["facets"]:
                 texts = row["facets"][about["facet"]]
-                asked = (*texts["questions"], *texts["situations"], *more.get(row["topic"], {}).get(about["facet"], ()))
+                asked = (*texts["questions"], *texts["situations"], *more.get((row["topic"], about["facet"]), ()))
                 facets.append(
                     Facet(row["topic"], card["title"], about["facet"], about["about"], tuple(texts["statements"]), asked)
                 )
