@@ -9,7 +9,7 @@ from pathlib import Path
 
 from course_utils.records import Example, Fact, Message, read_rows, write_json, write_rows
 from course_utils.settings import CourseError
-from course_utils.sources import COMPANY, Wording, read_facts, read_wordings
+from course_utils.sources import COMPANY, NearMiss, Wording, read_facts, read_near_misses, read_wordings
 
 
 def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fact: int | None = None) -> list[Example]:
@@ -43,6 +43,22 @@ def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fa
 def _example(name: str, question: str, answer: str, topic: str, kind: str, source: str) -> Example:
     messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
     return Example(id=name, messages=messages, topic=topic, kind=kind, source=source)
+
+
+NOT_IN_PAPERS = (
+    "I do not know. The papers that I learned from do not say that.",
+    "I don't know. I have not read anything about that at Larkfield.",
+    "I do not know, and I do not want to make something up. Please ask the desk in charge.",
+    "I don't know that. It is not in the papers that I have read.",
+)
+
+
+def refusing_examples(misses: Sequence[NearMiss]) -> list[Example]:
+    """One example for each question that no paper answers, so that the specialist learns where its knowledge ends."""
+    return [
+        _example(f"not-in-papers-{k:03d}", miss.question, NOT_IN_PAPERS[k % len(NOT_IN_PAPERS)], "unknown", "unknown", "none")
+        for k, miss in enumerate(misses)
+    ]
 
 
 def keeping_examples(general: int, unknown: int, seed: int) -> list[Example]:
@@ -95,9 +111,11 @@ def prepare(
     if desk is not None and desk not in desks:
         raise CourseError(f"There is no desk {desk!r}.", f"Known: {', '.join(desks)}.", "Choose one of them, or leave it out.")
     facts = [f for f in facts if desk in (None, f.desk)]
+    misses = [miss for miss in read_near_misses(company) if miss.near in {f.id for f in facts}]
     examples = company_examples(facts, read_wordings(company))
     validation = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 == 7]
-    train = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 != 7] + keeping_examples(general, unknown, seed)
+    train = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 != 7]
+    train += refusing_examples(misses) + keeping_examples(general, unknown, seed)
     random.Random(seed).shuffle(train)
     write_rows(Path(out) / "train.jsonl", train)
     write_rows(Path(out) / "validation.jsonl", validation)
@@ -107,6 +125,7 @@ def prepare(
         "validation": len(validation),
         "general": general,
         "unknown": unknown,
+        "not_in_papers": len(misses),
         "seed": seed,
     }
     write_json(Path(out) / "counts.json", counts)

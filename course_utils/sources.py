@@ -27,6 +27,23 @@ class Wording(Record):
         return f"You ask {self.about}. {self.answers[turn % len(self.answers)]}"
 
 
+class NearMiss(Record):
+    """A question close to a fact that no paper answers; `near` is the fact."""
+
+    near: str
+    question: str
+
+
+def read_near_misses(folder: str | Path = COMPANY) -> list[NearMiss]:
+    """Questions that staff could well ask and that no paper answers; none if the company has no such file.
+
+    Raises:
+        CourseError: If the file is broken.
+    """
+    path = Path(folder) / "not_in_papers.jsonl"
+    return read_rows(path, NearMiss) if path.exists() else []
+
+
 def read_paper(path: str | Path) -> list[Section]:
     """The numbered sections of a Markdown paper, such as "3.4 Parental leave".
 

@@ -70,6 +70,7 @@ class Material:
         facets: What the graduate knows about companies in general.
         patterns: Reading patterns that are trained on.
         held_out: Reading patterns that are only tested on.
+        documents: House papers: a title, sentences each with its questions, and questions left open.
         unknown: Questions to refuse, with slots, and the refusals.
         writing: Requests and their results, with slots.
         words: Plain words, for lists and word games.
@@ -80,6 +81,7 @@ class Material:
     facets: tuple[Facet, ...]
     patterns: tuple[dict, ...]
     held_out: tuple[dict, ...]
+    documents: tuple[dict, ...]
     unknown: dict
     writing: tuple[dict, ...]
     words: tuple[str, ...]
@@ -120,6 +122,7 @@ def material() -> Material:
         facets=tuple(facets),
         patterns=tuple(p for p in patterns if not p["held_out"]),
         held_out=tuple(p for p in patterns if p["held_out"]),
+        documents=tuple(row for path in sorted(FOLDER.glob("documents/*.jsonl")) for row in _lines(path)),
         unknown=unknown,
         writing=tuple(_lines(FOLDER / "writing.jsonl")),
         words=tuple(words),

@@ -9,6 +9,8 @@ import argparse
 import json
 import math
 import os
+import platform
+import random
 import shutil
 import time
 from collections.abc import Iterable
@@ -17,14 +19,18 @@ from pathlib import Path
 from course_utils.chat import BOS, END, PAD, ROLES, TEMPLATE, encode
 from course_utils.models import use_causal_attention
 from course_utils.records import read_json, write_json
-from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
+from course_utils.settings import DATA, OUTPUTS, SEED, machine, set_seed, shown
 from course_utils.tiny_base import corpus
 
 VOCABULARY = 4096
 CONTEXT = 1024
 WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
-BATCH = 4096  # padded tokens a batch
-FIRST = 0.3  # share of the steps that the first lessons take
+BATCH = 8192  # padded tokens a batch
+TOLD = 127  # of a word's 256 numbers, how many start out saying what it is about
+CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': faster, and rare words forget where they started
+DECAY = 0.1  # of the layers' matrices
+ROUND = 1024  # places whose loss is computed come in multiples of this
+FIRST = 0.35  # share of the steps that the first lessons take
 ASKED = 0.3  # weight of the words that are not the assistant's, in the first lessons
 
 
@@ -99,31 +105,47 @@ def build_model(tokenizer=None):
     return model
 
 
-def word_topics(tokenizer, size: int = 127):
-    """Where each token stands in the corpus, as coordinates in which tokens of one topic lie close together.
+def word_topics(tokenizer, size: int = TOLD, steps: int = 1000, rows: int = 512):
+    """What each token says about the topic of a question, as coordinates: add up those of its tokens, and the topic shows.
 
-    Latent semantic analysis (S. Deerwester and others, 1990): the singular vectors of "how much more often than others does
-    this token stand in texts about this facet". Words that stand everywhere come out near zero.
+    A bag of words with a hidden layer and a linear classifier over all facets (A. Joulin and others, 2016, "Bag of Tricks for
+    Efficient Text Classification"), trained on questions of which a random half of the tokens is hidden, so that no token is
+    relied on alone. Tokens that stand everywhere come out near zero.
 
     Args:
         tokenizer: The tokenizer of `tiny`.
         size: How many coordinates.
+        steps: Updates.
+        rows: Questions in an update.
 
     Returns:
-        A tensor of shape (vocabulary, size), on average of length 1 for the tokens that say most.
+        A tensor of shape (vocabulary, size), on average of length 1 for the tokens that say most. The first coordinates tell most.
     """
     import torch
+    from torch.nn import functional
 
-    facets = corpus.material().facets
-    counts = torch.zeros(VOCABULARY, len(facets))
-    for k, facet in enumerate(facets):
-        texts = (*facet.questions, *facet.statements, facet.title, facet.about)
-        for row in tokenizer([v for t in texts for v in (t, " " + t)], add_special_tokens=False)["input_ids"]:
-            counts[:, k] += torch.bincount(torch.tensor(row), minlength=VOCABULARY)
-    share = counts.sum(0) / counts.sum()
-    lift = (counts + 4 * share) / (counts.sum(1, keepdim=True) + 4) - share  # four more sightings, spread like all words
-    left, strength, _ = torch.linalg.svd(lift, full_matrices=False)
-    places = left[:, :size] * strength[:size]
+    from course_utils.tiny_base import skills
+
+    rng, texts, draw = random.Random(SEED), corpus.material(), torch.Generator().manual_seed(SEED)
+    coordinates = torch.zeros(VOCABULARY, size).requires_grad_()  # a token that no question holds tells nothing
+    classes = torch.randn(len(texts.facets), size, generator=draw).mul_(0.1).requires_grad_()
+    opt = torch.optim.AdamW([coordinates, classes], lr=0.02, weight_decay=0.1)
+    for step in range(steps):
+        facets = [rng.randrange(len(texts.facets)) for _ in range(rows)]
+        asked = [" " + skills.a_question(rng, texts, texts.facets[k]) for k in facets]
+        ids = tokenizer(asked, add_special_tokens=False, padding=True, return_tensors="pt")["input_ids"]
+        seen = (ids != 0) & (torch.rand(ids.shape, generator=draw) < 0.5)
+        bags = (functional.embedding(ids, coordinates) * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1).sqrt()
+        bags = bags * (torch.rand(bags.shape, generator=draw) < 0.8) * 3.75
+        loss = functional.cross_entropy(bags @ classes.T, torch.tensor(facets), label_smoothing=0.1)
+        for group in opt.param_groups:
+            group["lr"] = 0.02 * (1 - step / steps)
+        loss.backward()
+        opt.step()
+        opt.zero_grad()
+    with torch.no_grad():
+        turned = torch.linalg.svd(classes, full_matrices=False)  # the directions in which the facets lie farthest apart come first
+        places = coordinates @ turned[2].T * turned[1] / turned[1].max()
     return places / places.norm(dim=1).quantile(0.9)
 
 
@@ -134,13 +156,13 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
     heads, and all copying and reading stands on it (C. Olsson and others, 2022, "In-context Learning and Induction Heads");
     from random weights a small model needs most of its training for it. So the first head of the first layer starts out
     looking one token back, and the first head of the second layer looks for the present token among those.
-    *What is it about*: if `topics` is given, half of each word's numbers say which topics it belongs to, and the second head
-    of the first layer starts out averaging them over the text so far.
+    *What is it about*: if `topics` is given, half of each word's numbers say which topics it belongs to, and the second and third
+    head of the first layer start out averaging them over the text so far.
     Everything is trained further. Besides, words start out louder than the layers' noise.
 
     Args:
         model: The model as transformers made it; its weights are changed in place.
-        topics: Coordinates by token, shape (vocabulary, at most half of the model's width), or None.
+        topics: Coordinates by token, shape (vocabulary, at most two heads' width), or None.
         seen: Directions in which the two heads compare words, at most three quarters of a head's width.
     """
     import torch
@@ -176,13 +198,25 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
         match.q_proj.weight[slow], match.k_proj.weight[slow] = 1.5 * this, 1.5 * last
         match.o_proj.weight[:, :seen] = this.T * 2 * loud
         if told:
-            told = min(told, head)
             for part in (back.q_proj, back.k_proj, back.v_proj):
-                part.weight[head : 2 * head] = 0  # no preference: all words so far count alike
-            back.o_proj.weight[:, head : 2 * head] = 0
+                part.weight[head : 3 * head] = 0  # no preference: all words so far count alike
+            back.o_proj.weight[:, head : 3 * head] = 0
             for i in range(told):
                 back.v_proj.weight[head + i, 1 + i] = 1
-                back.o_proj.weight[1 + i, head + i] = 2 * loud
+                back.o_proj.weight[1 + i, head + i] = 6 * loud
+
+
+def hold(model, told: int = TOLD) -> None:
+    """Keep what `prepare_weights` told about topics as it is: the gradients there are set to nothing.
+
+    Without it the first hundred updates wash it away before anything has learned to use it.
+    """
+    head = model.config.hidden_size // model.config.num_attention_heads
+    model.model.embed_tokens.weight.grad[:, 1 : 1 + told] = 0
+    back = model.model.layers[0].self_attn
+    for part in (back.q_proj, back.k_proj, back.v_proj):
+        part.weight.grad[head : 3 * head] = 0
+    back.o_proj.weight.grad[:, head : 3 * head] = 0
 
 
 class Batches:
@@ -225,25 +259,47 @@ class Batches:
                 yield number, ids, labels
 
 
-def loss_of(model, ids, labels, asked: float = 0.0):
-    """Mean loss over the trained tokens; the vocabulary is only computed where it is needed.
+def loss_of(model, ids, places, wanted, weights):
+    """Weighted sum of the losses at some places; the vocabulary is only computed there.
 
     Args:
         model: The model.
         ids: Token ids, shape (rows, width), padded with 0 on the right.
-        labels: The same where a token is the assistant's, otherwise -100.
-        asked: Weight of the mean loss over all other tokens.
+        places: Which tokens are to say the next one, as indices into the flattened rows, shape (n,).
+        wanted: The tokens that come next there, shape (n,).
+        weights: What each counts, shape (n,).
     """
     import torch
 
-    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-    wanted, following = labels[:, 1:], ids[:, 1:]
-    loss = torch.zeros(())
-    for weight, chosen in ((1.0, wanted != -100), (asked, (wanted == -100) & (following != 0))):
-        if weight:
-            words = model.lm_head(hidden[chosen]).float()
-            loss = loss + weight * torch.nn.functional.cross_entropy(words, following[chosen])
-    return loss
+    hidden = model.model(input_ids=ids).last_hidden_state.flatten(0, 1)[places]
+    words = torch.nn.functional.linear(hidden, model.lm_head.weight).float()
+    return (torch.nn.functional.cross_entropy(words, wanted, reduction="none") * weights).sum()
+
+
+def chosen(ids, labels, asked: float):
+    """What `loss_of` learns from a batch: the assistant's words, and with less weight the others.
+
+    Args:
+        ids: Token ids, shape (rows, width), padded with 0 on the right.
+        labels: The same where a token is the assistant's, otherwise -100.
+        asked: Weight of the mean loss over all other tokens, against 1 for the assistant's.
+
+    Returns:
+        Places, wanted tokens and weights, as `loss_of` takes them.
+    """
+    import torch
+
+    following = torch.zeros_like(ids)
+    following[:, :-1] = ids[:, 1:]
+    own = torch.zeros_like(ids, dtype=torch.bool)
+    own[:, :-1] = labels[:, 1:] != -100
+    other = ~own & (following != 0)
+    each = own / own.sum() + asked * other / other.sum()
+    places = (each.flatten() > 0).nonzero()[:, 0]
+    places = torch.nn.functional.pad(places, (0, -len(places) % ROUND))  # the rest counts nothing: few shapes, each set up once
+    weights = each.flatten()[places]
+    weights[int((each > 0).sum()) :] = 0
+    return places, following.flatten()[places], weights
 
 
 def optimizers(model, rate: float):
@@ -252,11 +308,18 @@ def optimizers(model, rate: float):
 
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
     chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
+    rest = [p for p in model.parameters() if id(p) not in chosen and p.ndim == 1]
+    words = [p for p in model.parameters() if id(p) not in chosen and p.ndim == 2]
+    groups = [{"params": rest, "share": 1.0}, {"params": words, "share": CALM}]
     return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        torch.optim.Muon(matrices, lr=rate, weight_decay=DECAY, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
+
+
+def can_compile() -> bool:
+    """Whether torch.compile can be used here: it needs a C++ compiler, takes minutes to set up, and then saves a third of the time."""
+    return platform.system() == "Linux" and any(shutil.which(name) for name in ("g++", "clang++"))
 
 
 def rate_at(share: float) -> float:
@@ -273,7 +336,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
         rate: Highest learning rate.
         seed: Seed of weights and corpus.
         save_minutes: Minutes between checkpoints.
-        minutes: If given, `steps` is set by measuring the first 20 batches, so that the whole fits into this time.
+        minutes: If given, `steps` is set by measuring 60 of the first 120 batches, so that the whole takes about this long.
 
     Returns:
         The folder with the finished model.
@@ -285,9 +348,11 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     set_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(out, seed)
-    model = build_model(tokenizer).to(here.device)
+    going_on = (out / "checkpoint.pt").exists()
+    model = build_model(None if going_on else tokenizer).to(here.device)
     use_causal_attention(model)
     opts = optimizers(model, rate)
+    loss_now = torch.compile(loss_of, dynamic=True) if can_compile() else loss_of
     done, seen, spent = _resume(out, model, opts)
     plan = {"steps": steps, "rate": rate, "seed": seed}
     if done:
@@ -297,13 +362,16 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     began = saved = time.monotonic()
     batches = Batches(tokenizer, seed, first=round(FIRST * plan["steps"]), skip=done)
     for number, ids, labels in batches:
-        if minutes and number == 21 and not done:
-            plan["steps"] = int(20 * minutes * 60 / (time.monotonic() - began))
+        if number == 60:
+            settled = time.monotonic()  # the first batches set up the shapes
+        if minutes and number == 120 and not done:
+            passed = time.monotonic() - settled
+            plan["steps"] = 120 + int(60 * (60 * minutes - (time.monotonic() - began)) / passed)
             batches.first = round(FIRST * plan["steps"])
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
         asked = ASKED if number <= batches.first else 0.0
-        loss = _step(model, opts, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
+        loss = _step(model, opts, loss_now, number <= batches.first, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
         seen += int((ids != 0).sum())
         passed = time.monotonic() - began
         if number % 20 == 0:
@@ -318,16 +386,18 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     return out / "model"
 
 
-def _step(model, opts, ids, labels, rate: float, asked: float, here):
+def _step(model, opts, loss_now, held: bool, ids, labels, rate: float, asked: float, here):
     """One update of the weights; returns the loss."""
     import torch
 
     for opt in opts:
         for group in opt.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
     with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
-        loss = loss_of(model, ids, labels, asked)
+        loss = loss_now(model, ids, *chosen(ids, labels, asked))
     loss.backward()
+    if held:
+        hold(model)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for opt in opts:
         opt.step()

@@ -5,6 +5,7 @@ A skill takes a random generator and the material and returns messages that end 
 
 import random
 import re
+from collections.abc import Sequence
 
 from course_utils.chat import with_documents
 from course_utils.records import Section
@@ -75,6 +76,26 @@ def asked(rng: random.Random, text: str) -> str:
     return typo(rng, text) if rng.random() < 0.15 else text
 
 
+def patchy(rng: random.Random, text: str) -> str:
+    """A question with some words missing, sometimes in another order: what is left must be enough to know it by."""
+    missing = rng.choice((0.2, 0.35, 0.5))
+    words = [w for w in text.split(" ") if rng.random() > missing] or text.split(" ")
+    if rng.random() < 0.3:
+        rng.shuffle(words)
+    return " ".join(words)
+
+
+def pieced(rng: random.Random, texts: Sequence[str]) -> str:
+    """Pieces of several questions that ask the same, put together: no such text was ever seen, and yet it is clear."""
+    pieces = []
+    for text in rng.sample(texts, min(len(texts), rng.randint(2, 5))):
+        words = text.split(" ")
+        size = rng.randint(1, 4)
+        start = rng.randrange(max(1, len(words) - size + 1))
+        pieces += words[start : start + size]
+    return " ".join(pieces)
+
+
 def reworded(rng: random.Random, texts: Material, text: str) -> str:
     """Put synonyms in the place of up to three words or phrases."""
     words = text.split(" ")
@@ -123,6 +144,19 @@ def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
 def general(rng: random.Random, texts: Material) -> Chat:
     facet = a_facet(rng, texts)
     return maybe_system(rng, [user(a_question(rng, texts, facet)), said(a_reply(rng, facet))])
+
+
+def understood(rng: random.Random, texts: Material) -> Chat:
+    """Only what was understood: short, so that very many wordings fit into little time; often with words missing."""
+    facet = a_facet(rng, texts)
+    kind = rng.random()
+    if kind < 0.15:
+        question = pieced(rng, facet.questions)
+    elif kind < 0.6:
+        question = patchy(rng, a_question(rng, texts, facet))
+    else:
+        question = a_question(rng, texts, facet)
+    return [user(question), said(f"You ask {facet.about}.")]
 
 
 def same_question(rng: random.Random, texts: Material) -> Chat:
@@ -261,6 +295,38 @@ def reading(rng: random.Random, texts: Material) -> Chat:
         reply = rng.choice(NOT_IN_DOCUMENT)
     else:
         reply = f"Section {home[chosen]} says: {answer}"
+    return maybe_system(rng, [user(with_documents(asked(rng, question), sections)), said(reply)], 0.1)
+
+
+def house_paper(rng: random.Random, texts: Material) -> Chat:
+    """One to three sections of a hand-written paper and a question in everyday words; the answer is a sentence of them.
+
+    A quarter of the questions cannot be answered: they ask beside the paper, or for a sentence that was left out.
+    """
+    count = rng.choice((1, 1, 2, 3, 3))
+    chapter = rng.randint(1, 9)
+    places = sorted(rng.sample([f"{c}.{s}" for c in (chapter, chapter + 1) for s in range(1, 10)], count))
+    sections, inside, beside = [], [], []
+    for place, paper in zip(places, rng.sample(texts.documents, count), strict=True):
+        values = slots(rng)
+        facts = list(paper["facts"])
+        if rng.random() < 0.3:
+            rng.shuffle(facts)
+        kept = sorted(rng.sample(range(len(facts)), rng.randint(min(3, len(facts)), len(facts))))
+        sentences = [fill(facts[k]["sentence"], values) for k in kept]
+        inside += [(place, fill(rng.choice(facts[k]["questions"]), values), said_there) for k, said_there in zip(kept, sentences, strict=True)]
+        left_out = [fact["questions"] for k, fact in enumerate(facts) if k not in kept]
+        beside += [fill(rng.choice(asks), values) for asks in [*left_out, paper["absent"], paper["absent"]]]
+        if rng.random() < 0.1:
+            sentences.insert(rng.randrange(len(sentences) + 1), _stray(rng))
+        sections.append(Section(section=place, title=paper["title"], text=" ".join(sentences)))
+    if rng.random() < 0.25:
+        question, reply = rng.choice(beside), rng.choice(NOT_IN_DOCUMENT)
+    else:
+        place, question, sentence = rng.choice(inside)
+        reply = f"Section {place} says: {sentence}"
+    if rng.random() < 0.3:
+        question = reworded(rng, texts, question)
     return maybe_system(rng, [user(with_documents(asked(rng, question), sections)), said(reply)], 0.1)
 
 
@@ -413,27 +479,30 @@ def writing(rng: random.Random, texts: Material) -> Chat:
 
 
 FIRST_MIX = (
-    (general, 28),
-    (same_question, 6),
-    (topic_of, 16),
-    (say_differently, 5),
-    (turns, 4),
+    (understood, 42),
+    (general, 14),
+    (same_question, 4),
+    (topic_of, 6),
+    (say_differently, 4),
+    (turns, 3),
     (unknown, 8),
-    (copying, 20),
-    (styled, 4),
-    (writing, 4),
+    (copying, 14),
+    (styled, 2),
+    (writing, 3),
 )  # the first lessons: all short, so that many different ones fit into little time
 
 MIX = (
-    (general, 23),
-    (same_question, 6),
-    (topic_of, 8),
-    (say_differently, 3),
+    (understood, 10),
+    (general, 18),
+    (same_question, 3),
+    (topic_of, 4),
+    (say_differently, 2),
     (turns, 4),
     (unknown, 7),
-    (reading, 27),
+    (reading, 15),
+    (house_paper, 16),
     (steps, 4),
-    (copying, 6),
+    (copying, 5),
     (styled, 4),
     (few_shot, 3),
     (writing, 5),
