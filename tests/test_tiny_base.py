@@ -9,7 +9,7 @@ import pytest
 
 from course_utils.chat import encode
 from course_utils.models import KNOWN
-from course_utils.settings import DATA
+from course_utils.settings import DATA, machine
 from course_utils.tiny_base import corpus, pretrain, skills
 from course_utils.verdict import holds
 
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_stream():
 
 def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
     rng, texts = random.Random(3), corpus.material()
-    assert {maker for maker, _ in skills.FIRST_MIX} < {maker for maker, _ in skills.MIX}
+    assert {maker for maker, _ in skills.FIRST_MIX} < {maker for maker, _ in skills.MIX}  # nothing is dropped later
     for maker, _ in skills.MIX:
         for _ in range(40):
             chat = maker(rng, texts)
@@ -74,6 +74,8 @@ def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
 
     monkeypatch.setattr(pretrain, "BATCH", 256)
     monkeypatch.setattr(pretrain, "WIDTHS", (64, 128))
+    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 5)
+    monkeypatch.setattr(pretrain, "can_compile", lambda: False)
     for name in ("whole", "parts"):
         shutil.copytree(KNOWN["tiny"].place, tmp_path / name / "tokenizer", ignore=shutil.ignore_patterns("*.safetensors"))
     whole = pretrain.pretrain(tmp_path / "whole", 6, 1e-3, 7, 60)
@@ -99,8 +101,10 @@ def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_two_heads_start_out_finding_what_followed_the_present_word(tiny):
+def test_two_heads_start_out_finding_what_followed_the_present_word(tiny, monkeypatch):
     import torch
+
+    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 20)
 
     torch.manual_seed(0)
     model = pretrain.build_model(tiny.tokenizer).eval()
@@ -115,9 +119,10 @@ def test_two_heads_start_out_finding_what_followed_the_present_word(tiny):
     assert model.model.layers[1].self_attn.q_proj.weight.requires_grad  # a start, not a fixture
 
 
-def test_words_start_out_near_words_of_their_topic(tiny):
+def test_words_start_out_near_words_of_their_topic(tiny, monkeypatch):
     import torch
 
+    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 150)
     places = pretrain.word_topics(tiny.tokenizer)
 
     def place(text: str) -> torch.Tensor:
@@ -129,6 +134,63 @@ def test_words_start_out_near_words_of_their_topic(tiny):
     assert likeness(" invoice", " supplier") > likeness(" invoice", " sick") + 0.1
     assert likeness(" sick", " doctor") > likeness(" sick", " invoice") + 0.1
     assert place(" the").norm() < 0.2 < place(" parental").norm()  # what stands everywhere tells nothing
+
+
+def test_what_is_told_about_topics_is_kept_during_the_first_lessons(tiny, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 5)
+    model = pretrain.build_model(tiny.tokenizer)
+    opts = pretrain.optimizers(model, 1e-3)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    ids = torch.randint(6, 400, (4, 12))
+    here = machine()
+    pretrain._step(model, opts, pretrain.loss_of, True, ids, ids.clone(), 1e-3, 0.3, here)
+    after = dict(model.named_parameters())
+    told, head = slice(1, 1 + pretrain.TOLD), model.config.hidden_size // model.config.num_attention_heads
+    words = "model.embed_tokens.weight"
+    assert torch.equal(after[words][:, told], before[words][:, told])
+    assert not torch.equal(after[words][:, 1 + pretrain.TOLD :], before[words][:, 1 + pretrain.TOLD :])
+    values = "model.layers.0.self_attn.v_proj.weight"
+    assert torch.allclose(after[values][head : 3 * head], before[values][head : 3 * head], rtol=1e-3)
+    assert not torch.allclose(after[values][:head], before[values][:head], rtol=1e-3)
+
+
+def test_the_loss_counts_what_it_should():
+    import torch
+
+    ids = torch.tensor([[5, 6, 7, 8, 0, 0]])
+    labels = torch.tensor([[-100, -100, 7, 8, -100, -100]])
+    places, wanted, weights = pretrain.chosen(ids, labels, 0.0)
+    assert len(places) % pretrain.ROUND == 0
+    assert (wanted[weights > 0].tolist(), weights.sum().item()) == ([7, 8], 1.0)
+    places, wanted, weights = pretrain.chosen(ids, labels, 0.5)
+    assert wanted[weights > 0].tolist() == [6, 7, 8]
+    assert weights.sum().item() == pytest.approx(1.5)
+
+
+def test_house_papers_are_answered_by_their_own_sentence_or_not_at_all():
+    rng, texts = random.Random(6), corpus.material()
+    assert len(texts.documents) >= 50
+    answered = 0
+    for _ in range(300):
+        *_, asked, reply = skills.house_paper(rng, texts)
+        if reply["content"].startswith("Section "):
+            number, sentence = reply["content"].removeprefix("Section ").split(" says: ", 1)
+            assert f"Section {number}, " in asked["content"]
+            assert sentence in asked["content"]
+            answered += 1
+        else:
+            assert reply["content"] in skills.NOT_IN_DOCUMENT
+    assert 190 < answered < 260
+
+
+def test_patchy_and_pieced_questions_hold_only_words_of_their_own():
+    rng, texts = random.Random(7), corpus.material()
+    for facet in texts.facets[:50]:
+        question = rng.choice(facet.questions)
+        assert set(skills.patchy(rng, question).split()) <= set(question.split())
+        assert set(skills.pieced(rng, facet.questions).split()) <= {w for q in facet.questions for w in q.split()}
 
 
 def test_first_lessons_come_first(tiny, monkeypatch):

@@ -27,6 +27,7 @@ CONTEXT = 1024
 WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
 BATCH = 8192  # padded tokens a batch
 TOLD = 127  # of a word's 256 numbers, how many start out saying what it is about
+TOPIC_STEPS = 1000  # updates of the bag of words that they start from
 CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': faster, and rare words forget where they started
 DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
@@ -105,7 +106,7 @@ def build_model(tokenizer=None):
     return model
 
 
-def word_topics(tokenizer, size: int = TOLD, steps: int = 1000, rows: int = 512):
+def word_topics(tokenizer, size: int = TOLD, rows: int = 512):
     """What each token says about the topic of a question, as coordinates: add up those of its tokens, and the topic shows.
 
     A bag of words with a hidden layer and a linear classifier over all facets (A. Joulin and others, 2016, "Bag of Tricks for
@@ -115,11 +116,10 @@ def word_topics(tokenizer, size: int = TOLD, steps: int = 1000, rows: int = 512)
     Args:
         tokenizer: The tokenizer of `tiny`.
         size: How many coordinates.
-        steps: Updates.
-        rows: Questions in an update.
+        rows: Questions in an update; there are `TOPIC_STEPS` updates.
 
     Returns:
-        A tensor of shape (vocabulary, size), on average of length 1 for the tokens that say most. The first coordinates tell most.
+        A tensor of shape (vocabulary, size), of length 1 for the tokens that say most. The first coordinates tell most.
     """
     import torch
     from torch.nn import functional
@@ -130,7 +130,7 @@ def word_topics(tokenizer, size: int = TOLD, steps: int = 1000, rows: int = 512)
     coordinates = torch.zeros(VOCABULARY, size).requires_grad_()  # a token that no question holds tells nothing
     classes = torch.randn(len(texts.facets), size, generator=draw).mul_(0.1).requires_grad_()
     opt = torch.optim.AdamW([coordinates, classes], lr=0.02, weight_decay=0.1)
-    for step in range(steps):
+    for step in range(TOPIC_STEPS):
         facets = [rng.randrange(len(texts.facets)) for _ in range(rows)]
         asked = [" " + skills.a_question(rng, texts, texts.facets[k]) for k in facets]
         ids = tokenizer(asked, add_special_tokens=False, padding=True, return_tensors="pt")["input_ids"]
@@ -139,14 +139,15 @@ def word_topics(tokenizer, size: int = TOLD, steps: int = 1000, rows: int = 512)
         bags = bags * (torch.rand(bags.shape, generator=draw) < 0.8) * 3.75
         loss = functional.cross_entropy(bags @ classes.T, torch.tensor(facets), label_smoothing=0.1)
         for group in opt.param_groups:
-            group["lr"] = 0.02 * (1 - step / steps)
+            group["lr"] = 0.02 * (1 - step / TOPIC_STEPS)
         loss.backward()
         opt.step()
         opt.zero_grad()
     with torch.no_grad():
         turned = torch.linalg.svd(classes, full_matrices=False)  # the directions in which the facets lie farthest apart come first
         places = coordinates @ turned[2].T * turned[1] / turned[1].max()
-    return places / places.norm(dim=1).quantile(0.9)
+    lengths = places.norm(dim=1, keepdim=True)
+    return places / lengths.clamp(min=lengths.quantile(0.9).item())
 
 
 def prepare_weights(model, topics=None, seen: int = 48) -> None:
@@ -177,7 +178,7 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             layer.mlp.down_proj.weight.mul_(0.1)
         words = model.model.embed_tokens.weight.mul_(2.0)
         loud = words.std().item()
-        words[:, 0] = 4 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
+        words[:, 0] = 5 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
         if told:
             words[:, 1 : 1 + told] = topics * loud * told**0.5
         turned = torch.zeros(width, 2 * seen)
@@ -190,12 +191,12 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             attention.v_proj.weight[:seen] = this
         for i in range(10):  # rotary pairs that turn fast enough to tell neighbours apart
             angle = model.config.rope_parameters["rope_theta"] ** (-2 * i / head)
-            back.q_proj.weight[i, 0] = 0.75
-            back.k_proj.weight[i, 0] = 0.75 * math.cos(angle)
-            back.k_proj.weight[i + head // 2, 0] = 0.75 * math.sin(angle)
+            back.q_proj.weight[i, 0] = 0.8
+            back.k_proj.weight[i, 0] = 0.8 * math.cos(angle)
+            back.k_proj.weight[i + head // 2, 0] = 0.8 * math.sin(angle)
         back.o_proj.weight[:, :seen] = last.T * loud
         slow = [i for i in range(head) if i % (head // 2) >= head // 2 - seen // 2]  # pairs that hardly turn
-        match.q_proj.weight[slow], match.k_proj.weight[slow] = 1.5 * this, 1.5 * last
+        match.q_proj.weight[slow], match.k_proj.weight[slow] = 2.2 * this, 2.2 * last
         match.o_proj.weight[:, :seen] = this.T * 2 * loud
         if told:
             for part in (back.q_proj, back.k_proj, back.v_proj):
@@ -203,7 +204,7 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             back.o_proj.weight[:, head : 3 * head] = 0
             for i in range(told):
                 back.v_proj.weight[head + i, 1 + i] = 1
-                back.o_proj.weight[1 + i, head + i] = 6 * loud
+                back.o_proj.weight[1 + i, head + i] = 4 * loud
 
 
 def hold(model, told: int = TOLD) -> None:
@@ -294,7 +295,7 @@ def chosen(ids, labels, asked: float):
     own = torch.zeros_like(ids, dtype=torch.bool)
     own[:, :-1] = labels[:, 1:] != -100
     other = ~own & (following != 0)
-    each = own / own.sum() + asked * other / other.sum()
+    each = own / own.sum().clamp(min=1) + asked * other / other.sum().clamp(min=1)
     places = (each.flatten() > 0).nonzero()[:, 0]
     places = torch.nn.functional.pad(places, (0, -len(places) % ROUND))  # the rest counts nothing: few shapes, each set up once
     weights = each.flatten()[places]
