@@ -194,9 +194,9 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             back.q_proj.weight[i, 0] = 0.8
             back.k_proj.weight[i, 0] = 0.8 * math.cos(angle)
             back.k_proj.weight[i + head // 2, 0] = 0.8 * math.sin(angle)
-        back.o_proj.weight[:, :seen] = last.T * loud
+        back.o_proj.weight[:, :seen] = last.T * 2 * loud
         slow = [i for i in range(head) if i % (head // 2) >= head // 2 - seen // 2]  # pairs that hardly turn
-        match.q_proj.weight[slow], match.k_proj.weight[slow] = 2.2 * this, 2.2 * last
+        match.q_proj.weight[slow], match.k_proj.weight[slow] = 1.5 * this, 1.5 * last
         match.o_proj.weight[:, :seen] = this.T * 2 * loud
         if told:
             for part in (back.q_proj, back.k_proj, back.v_proj):
