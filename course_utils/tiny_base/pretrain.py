@@ -31,7 +31,7 @@ TOPIC_STEPS = 1000  # updates of the bag of words that they start from
 CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': faster, and rare words forget where they started
 DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
-FIRST = 0.35  # share of the steps that the first lessons take
+FIRST = 0.4  # share of the steps that the first lessons take
 ASKED = 0.3  # weight of the words that are not the assistant's, in the first lessons
 
 
