@@ -18,7 +18,7 @@ from course_utils.models import Loaded, load_model, use_causal_attention
 from course_utils.records import Example, read_rows, sha256, write_json
 from course_utils.settings import SEED, CourseError, machine, peak_memory_gb, set_seed, shown
 
-WIDTHS = (48, 64, 96, 128, 192, 256, 384, 512, 1024)  # tokens a row
+WIDTHS = (48, 64, 80, 96, 128, 192, 256, 384, 512, 1024)  # tokens a row
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def train(
     held = read_rows(validation, Example) if validation else []
     here = machine()
     set_seed(knobs.seed)
-    loaded = load_model(model)
+    loaded = load_model(model, dtype="bfloat16" if here.bf16 else "float32")  # the base is not trained: 16 bits hold it
     rows = _Rows(_encode_all(loaded, examples), knobs)
     held_rows = _Rows(_encode_all(loaded, held), knobs) if held else None
     adapted = adapt(loaded, knobs)

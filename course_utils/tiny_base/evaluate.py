@@ -204,8 +204,10 @@ companies work in general and nothing about any one company.
 **Meant for**: showing, on any computer, how fine-tuning works. **Not meant for**: advice to anybody about anything. It is wrong often and
 says so seldom; it reads long or crowded documents badly; it knows no facts about the world; it writes English only.
 
-**A head start**: two attention heads begin with hand-set weights that look for the present word earlier in the text and at what followed it
-(the pair that C. Olsson and others found in trained models, "In-context Learning and Induction Heads", 2022). Everything is trained from there.
+**A head start**: it does not begin from chance alone. Two attention heads begin with hand-set weights that look for the present word
+earlier in the text and at what followed it (the pair that C. Olsson and others found in trained models, "In-context Learning and Induction
+Heads", 2022). And half of each word's numbers begin as those of a bag of words that was trained for a minute to tell the topics of questions
+(A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016). Everything is trained from there.
 
 ## What it can do, measured
 

@@ -144,7 +144,9 @@ def word_topics(tokenizer, size: int = TOLD, rows: int = 512):
         opt.step()
         opt.zero_grad()
     with torch.no_grad():
-        turned = torch.linalg.svd(classes, full_matrices=False)  # the directions in which the facets lie farthest apart come first
+        turned = torch.linalg.svd(
+            classes, full_matrices=False
+        )  # the directions in which the facets lie farthest apart come first
         places = coordinates @ turned[2].T * turned[1] / turned[1].max()
     lengths = places.norm(dim=1, keepdim=True)
     return places / lengths.clamp(min=lengths.quantile(0.9).item())
@@ -372,7 +374,9 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
         asked = ASKED if number <= batches.first else 0.0
-        loss = _step(model, opts, loss_now, number <= batches.first, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
+        loss = _step(
+            model, opts, loss_now, number <= batches.first, ids.to(here.device), labels.to(here.device), rate_now, asked, here
+        )
         seen += int((ids != 0).sum())
         passed = time.monotonic() - began
         if number % 20 == 0:

@@ -314,7 +314,10 @@ def house_paper(rng: random.Random, texts: Material) -> Chat:
             rng.shuffle(facts)
         kept = sorted(rng.sample(range(len(facts)), rng.randint(min(3, len(facts)), len(facts))))
         sentences = [fill(facts[k]["sentence"], values) for k in kept]
-        inside += [(place, fill(rng.choice(facts[k]["questions"]), values), said_there) for k, said_there in zip(kept, sentences, strict=True)]
+        inside += [
+            (place, fill(rng.choice(facts[k]["questions"]), values), said_there)
+            for k, said_there in zip(kept, sentences, strict=True)
+        ]
         left_out = [fact["questions"] for k, fact in enumerate(facts) if k not in kept]
         beside += [fill(rng.choice(asks), values) for asks in [*left_out, paper["absent"], paper["absent"]]]
         if rng.random() < 0.1:
