@@ -217,9 +217,10 @@ Frozen test sets, greedy answers, 95% intervals (Wilson). Where nothing can be k
 |---|---|---|---|---|---|---|
 {rows}
 
-The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length. Licence:
-Apache 2.0.
+The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length.
+{state}Licence: Apache 2.0.
 """
+GROWN = "Since this training texts or their generator have changed; the next training uses them as they are now.\n"
 
 
 def _asks(question: Question) -> str:
@@ -258,5 +259,6 @@ def write_card(folder: str | Path, scores: Path, adapter: str = "none") -> Path:
         device=made["device"] if made["device"] != "CPU" else f"{made['threads']} processor cores",
         steps=made["steps"],
         rows="\n".join(rows),
+        state="" if made["corpus_sha256"] == corpus.fingerprint() else GROWN,
     )
     return write_text(Path(folder) / "README.md", text)
