@@ -156,7 +156,8 @@ def understood(rng: random.Random, texts: Material) -> Chat:
         question = patchy(rng, a_question(rng, texts, facet))
     else:
         question = a_question(rng, texts, facet)
-    return [user(question), said(f"You ask {facet.about}.")]
+    ask = rng.choice(("Only say what is asked.", "Do not answer; say what is asked.", "What does this person ask?"))
+    return [system(ask), user(question), said(f"You ask {facet.about}.")]
 
 
 def same_question(rng: random.Random, texts: Material) -> Chat:
@@ -495,17 +496,17 @@ FIRST_MIX = (
 )  # the first lessons: all short, so that many different ones fit into little time
 
 MIX = (
-    (understood, 10),
-    (general, 18),
+    (understood, 8),
+    (general, 26),
     (same_question, 3),
     (topic_of, 4),
     (say_differently, 2),
     (turns, 4),
-    (unknown, 7),
-    (reading, 15),
-    (house_paper, 16),
+    (unknown, 8),
+    (reading, 12),
+    (house_paper, 18),
     (steps, 4),
-    (copying, 5),
+    (copying, 4),
     (styled, 4),
     (few_shot, 3),
     (writing, 5),
