@@ -185,6 +185,18 @@ def test_house_papers_are_answered_by_their_own_sentence_or_not_at_all():
     assert 190 < answered < 260
 
 
+def test_a_found_sentence_holds_what_was_looked_for():
+    rng, texts = random.Random(8), corpus.material()
+    found = 0
+    for _ in range(200):
+        asked, reply = (m["content"] for m in skills.finding(rng, texts))
+        sentence = reply.split(" says: ", 1)[-1]
+        if reply != skills.NONE_OF_THEM and reply not in skills.NOT_IN_DOCUMENT:
+            assert sentence in asked
+            found += 1
+    assert 140 < found < 190
+
+
 def test_patchy_and_pieced_questions_hold_only_words_of_their_own():
     rng, texts = random.Random(7), corpus.material()
     for facet in texts.facets[:50]:

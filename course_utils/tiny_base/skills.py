@@ -334,6 +334,58 @@ def house_paper(rng: random.Random, texts: Material) -> Chat:
     return maybe_system(rng, [user(with_documents(asked(rng, question), sections)), said(reply)], 0.1)
 
 
+NONE_OF_THEM = "None of them does."
+
+
+def finding(rng: random.Random, texts: Material) -> Chat:
+    """Find the sentence that holds some words: the plainest kind of reading, and the ground of all other kinds."""
+    sentences = []
+    for _ in range(rng.choice((2, 3, 4, 5, 6, 8))):
+        kind = rng.random()
+        if kind < 0.3:
+            sentences.append(fill(rng.choice(rng.choice(texts.documents)["facts"])["sentence"], slots(rng)))
+        elif kind < 0.5:
+            sentences.append(fill(rng.choice(rng.choice(texts.patterns)["sentences"]), slots(rng)))
+        elif kind < 0.7:
+            sentences.append(rng.choice(a_facet(rng, texts).statements))
+        else:
+            sentences.append(_word_fact(rng, texts)[1])
+    held = [{w.lower() for w in re.findall(r"[A-Za-z][a-z]{3,}|[A-Z]+-\d+|\d+", text)} for text in sentences]
+    target = rng.randrange(len(sentences))
+    others = set().union(*(words for k, words in enumerate(held) if k != target))
+    telling = sorted(held[target] - others)
+    there = rng.random() > 0.15 and telling
+    if there:
+        wanted = rng.sample(telling, min(len(telling), rng.choice((1, 1, 2, 2, 3))))
+        if rng.random() < 0.15:
+            wanted = [w + "s" if w.isalpha() and not w.endswith("s") else w for w in wanted]
+    else:
+        wanted = [w for w in rng.sample(texts.words, 3) if w not in others | held[target]][:2] or ["morvel"]
+    keys = " ".join(wanted) if rng.random() < 0.5 else " and ".join(wanted)
+    ask = rng.choice(
+        (
+            "Which sentence mentions {}?",
+            "Find the sentence with {}.",
+            "What does it say on {}?",
+            "{}?",
+            "Where does it speak of {}?",
+        )
+    ).format(keys)
+    if rng.random() < 0.5:
+        answer = sentences[target] if there else NONE_OF_THEM
+        return [user("\n".join(f"- {text}" for text in sentences) + f"\n\n{ask}"), said(answer)]
+    cut = rng.randint(1, len(sentences))
+    parts = [part for part in (sentences[:cut], sentences[cut:]) if part]
+    places = sorted(rng.sample([f"{c}.{k}" for c in range(1, 10) for k in range(1, 10)], len(parts)))
+    sections = [
+        Section(section=place, title=f"{rng.choice(texts.words).capitalize()} {rng.choice(texts.words)}", text=" ".join(part))
+        for place, part in zip(places, parts, strict=True)
+    ]
+    home = places[0] if target < cut else places[1]
+    answer = f"Section {home} says: {sentences[target]}" if there else rng.choice(NOT_IN_DOCUMENT)
+    return [user(with_documents(ask, sections)), said(answer)]
+
+
 def _stray(rng: random.Random) -> str:
     """An instruction inside a document; the right thing is to take no notice."""
     w = word(rng)
@@ -490,7 +542,8 @@ FIRST_MIX = (
     (say_differently, 4),
     (turns, 3),
     (unknown, 8),
-    (copying, 14),
+    (copying, 12),
+    (finding, 10),
     (styled, 2),
     (writing, 3),
 )  # the first lessons: all short, so that many different ones fit into little time
@@ -505,6 +558,7 @@ MIX = (
     (unknown, 8),
     (reading, 12),
     (house_paper, 18),
+    (finding, 14),
     (steps, 4),
     (copying, 4),
     (styled, 4),
