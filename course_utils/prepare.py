@@ -84,8 +84,8 @@ def prepare(
     out: str | Path,
     company: str | Path = COMPANY,
     desk: str | None = None,
-    general: int = 300,
-    unknown: int = 150,
+    general: int = 900,
+    unknown: int = 500,
     seed: int = 7,
 ) -> dict:
     """Write train.jsonl, validation.jsonl and counts.json into a folder.

@@ -259,6 +259,7 @@ def write_card(folder: str | Path, scores: Path, adapter: str = "none") -> Path:
         device=made["device"] if made["device"] != "CPU" else f"{made['threads']} processor cores",
         steps=made["steps"],
         rows="\n".join(rows),
-        state="" if made["corpus_sha256"] == corpus.fingerprint() else GROWN,
+        state=(made["note"] + "\n" if "note" in made else "")
+        + ("" if made["corpus_sha256"] == corpus.fingerprint() else GROWN),
     )
     return write_text(Path(folder) / "README.md", text)

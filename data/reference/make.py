@@ -1,12 +1,13 @@
 """Remake everything under data/reference on a CPU: prepared data, the company adapter, answers of every
 arm, scores, and the curve of score against wordings per fact.
 
-    make reference        (or: python data/reference/make.py)
+    make reference        (or: python data/reference/make.py; with --quick, everything but the curve)
 
 Each stage reads files and writes files, as a learner's own run does under outputs/. The time is printed at the end.
 """
 
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ ARMS = (("none", "prompt"), ("none", "few-shot"), ("none", "retrieval"), ("none"
 PER_FACT = (1, 2, 4, 8)  # wordings of each fact that the adapters of the curve see; the last point is the company adapter
 
 
-def main() -> None:
+def main(quick: bool) -> None:
     began = time.monotonic()
     prepared, adapter = REFERENCE / "prepared", REFERENCE / "adapters" / "company"
     print(prepare(prepared))
@@ -50,7 +51,10 @@ def main() -> None:
         print(questions, compare(*scores).sentence("the graduate", "the specialist"))
     write_card(DATA / "models" / "tiny-base", REFERENCE / "scores")
     write_json(REFERENCE / "familiar.json", familiar_line(prepared / "train.jsonl"))
-    write_json(REFERENCE / "wordings_curve.json", curve(prepared, models["none"].base_sha256))
+    if quick:
+        (REFERENCE / "wordings_curve.json").unlink(missing_ok=True)  # it would belong to another base
+    else:
+        write_json(REFERENCE / "wordings_curve.json", curve(prepared, models["none"].base_sha256))
     print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
 
 
@@ -124,4 +128,4 @@ def familiar_line(train_file: Path) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv[1:])
