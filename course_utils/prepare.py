@@ -132,6 +132,12 @@ def prepare(
     return counts
 
 
-def training_questions(path: str | Path) -> list[str]:
-    """The last user message of each example of a training file."""
-    return [[m.content for m in e.messages if m.role == "user"][-1] for e in read_rows(path, Example)]
+def training_questions(path: str | Path, answered: bool = False) -> list[str]:
+    """The last user message of each example of a training file.
+
+    Args:
+        path: The file.
+        answered: Leave out those that the model learns to refuse.
+    """
+    examples = [e for e in read_rows(path, Example) if not (answered and e.kind == "unknown")]
+    return [[m.content for m in e.messages if m.role == "user"][-1] for e in examples]
