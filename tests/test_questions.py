@@ -8,7 +8,7 @@ from overlap import too_near
 
 from course_utils.records import Question, read_rows, sha256
 from course_utils.settings import DATA, QUESTIONS
-from course_utils.sources import read_facts, read_papers, read_wordings, source_of
+from course_utils.sources import read_facts, read_near_misses, read_papers, read_wordings, source_of
 from course_utils.verdict import holds, judge
 
 SEED_QUESTIONS = (
@@ -106,9 +106,19 @@ def test_no_test_question_stands_in_a_training_wording():
     tests = [q.text for name in ("company_test", "general_test", "unknown_test") for q in rows(name)]
     schooling = [q for facet in texts.facets for q in facet.questions] + list(texts.unknown["questions"])
     wordings = [q for wording in read_wordings().values() for q in wording.questions]
+    wordings += [miss.question for miss in read_near_misses()]
     assert too_near(tests, schooling) == []
     assert too_near(tests, wordings) == []
     assert len(too_near(list(SEED_QUESTIONS), ["what is our parental leave policy, what's it?"])) == 1  # the detector detects
+
+
+def test_no_document_question_stands_in_a_house_paper():
+    from course_utils.tiny_base import corpus
+
+    tests = [q.question for name in ("document_natural_test", "document_patterns_test") for q in rows(name)]
+    papers = corpus.material().documents
+    asked = [q for p in papers for q in [*p["absent"], *(q for fact in p["facts"] for q in fact["questions"])]]
+    assert too_near(tests, asked) == []
 
 
 def test_held_out_patterns_are_not_trained_on():

@@ -206,7 +206,7 @@ says so seldom; it reads long or crowded documents badly; it knows no facts abou
 
 **A head start**: it does not begin from chance alone. Two attention heads begin with hand-set weights that look for the present word
 earlier in the text and at what followed it (the pair that C. Olsson and others found in trained models, "In-context Learning and Induction
-Heads", 2022). And half of each word's numbers begin as those of a bag of words that was trained for a minute to tell the topics of questions
+Heads", 2022). And half of each word's numbers begin as those of a bag of words that was trained beforehand to tell the topics of questions
 (A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016). Everything is trained from there.
 
 ## What it can do, measured

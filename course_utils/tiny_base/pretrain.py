@@ -144,10 +144,10 @@ def word_topics(tokenizer, size: int = TOLD, rows: int = 512):
         opt.step()
         opt.zero_grad()
     with torch.no_grad():
-        turned = torch.linalg.svd(
+        _, strength, directions = torch.linalg.svd(
             classes, full_matrices=False
-        )  # the directions in which the facets lie farthest apart come first
-        places = coordinates @ turned[2].T * turned[1] / turned[1].max()
+        )  # where the facets lie farthest apart comes first
+        places = coordinates @ directions.T * strength / strength.max()
     lengths = places.norm(dim=1, keepdim=True)
     return places / lengths.clamp(min=lengths.quantile(0.9).item())
 
@@ -321,7 +321,7 @@ def optimizers(model, rate: float):
 
 
 def can_compile() -> bool:
-    """Whether torch.compile can be used here: it needs a C++ compiler, takes minutes to set up, and then saves a third of the time."""
+    """Whether torch.compile can be used here: it needs a C++ compiler, and some time to set up."""
     return platform.system() == "Linux" and any(shutil.which(name) for name in ("g++", "clang++"))
 
 
@@ -373,10 +373,9 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
             batches.first = round(FIRST * plan["steps"])
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
-        asked = ASKED if number <= batches.first else 0.0
-        loss = _step(
-            model, opts, loss_now, number <= batches.first, ids.to(here.device), labels.to(here.device), rate_now, asked, here
-        )
+        first = number <= batches.first
+        asked = ASKED if first else 0.0
+        loss = _step(model, opts, loss_now, first, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
         seen += int((ids != 0).sum())
         passed = time.monotonic() - began
         if number % 20 == 0:
