@@ -206,17 +206,17 @@ def fill(text: str, values: dict[str, str]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def stream(seed: int, first: bool = False) -> Iterator[Chat]:
+def stream(seed: int, stage: int = -1) -> Iterator[Chat]:
     """Conversations without end. The same seed gives the same stream, on every machine.
 
     Args:
         seed: Seed of the stream.
-        first: Only the short ones that schooling begins with.
+        stage: Which lessons, an index into `skills.STAGES`; the last by default.
     """
     from course_utils.tiny_base import skills
 
     rng = random.Random(seed)
-    makers, weights = zip(*(skills.FIRST_MIX if first else skills.MIX), strict=True)
+    makers, weights = zip(*skills.STAGES[stage][1], strict=True)
     texts = material()
     while True:
         yield rng.choices(makers, weights)[0](rng, texts)

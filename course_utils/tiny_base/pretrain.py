@@ -14,13 +14,14 @@ import random
 import shutil
 import time
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from course_utils.chat import BOS, END, PAD, ROLES, TEMPLATE, encode
 from course_utils.models import use_causal_attention
 from course_utils.records import read_json, write_json
 from course_utils.settings import DATA, OUTPUTS, SEED, machine, set_seed, shown
-from course_utils.tiny_base import corpus
+from course_utils.tiny_base import corpus, skills
 
 VOCABULARY = 4096
 CONTEXT = 1024
@@ -31,8 +32,9 @@ TOPIC_STEPS = 1000  # updates of the bag of words that they start from
 CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': faster, and rare words forget where they started
 DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
-FIRST = 0.4  # share of the steps that the first lessons take
-ASKED = 0.3  # weight of the words that are not the assistant's, in the first lessons
+MIDDLE = 4  # the helpers read what this layer gives
+GUESS, SEEK = 2.0, 1.0  # weights of the helpers' losses; see `build_school`
+ASKED = 0.1  # weight of the words that are not the assistant's, before the last stage
 
 
 def train_tokenizer(texts: Iterable[str], folder: str | Path, context: int):
@@ -124,8 +126,6 @@ def word_topics(tokenizer, size: int = TOLD, rows: int = 512):
     import torch
     from torch.nn import functional
 
-    from course_utils.tiny_base import skills
-
     rng, texts, draw = random.Random(SEED), corpus.material(), torch.Generator().manual_seed(SEED)
     coordinates = torch.zeros(VOCABULARY, size).requires_grad_()  # a token that no question holds tells nothing
     classes = torch.randn(len(texts.facets), size, generator=draw).mul_(0.1).requires_grad_()
@@ -209,74 +209,147 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
                 back.o_proj.weight[1 + i, head + i] = 4 * loud
 
 
-def hold(model, told: int = TOLD) -> None:
-    """Keep what `prepare_weights` told about topics as it is: the gradients there are set to nothing.
+def told_parts(model, told: int = TOLD) -> list:
+    """Where `prepare_weights` told about topics, as views: they are put back after every update.
 
-    Without it the first hundred updates wash it away before anything has learned to use it.
+    Left to themselves they are washed away within a hundred updates, before anything has learned to use them.
     """
     head = model.config.hidden_size // model.config.num_attention_heads
-    model.model.embed_tokens.weight.grad[:, 1 : 1 + told] = 0
     back = model.model.layers[0].self_attn
-    for part in (back.q_proj, back.k_proj, back.v_proj):
-        part.weight.grad[head : 3 * head] = 0
-    back.o_proj.weight.grad[:, head : 3 * head] = 0
+    looking = [part.weight[head : 3 * head] for part in (back.q_proj, back.k_proj, back.v_proj)]
+    parts = [model.model.embed_tokens.weight[:, 1 : 1 + told], *looking, back.o_proj.weight[:, head : 3 * head]]
+    return [part.detach() for part in parts]
+
+
+def kinds(texts) -> dict[str, int]:
+    """What an answer can begin with, numbered: the facet that is asked for, or last of all that nobody can know."""
+    return {**{facet.about: k for k, facet in enumerate(texts.facets)}, **dict.fromkeys(texts.unknown["answers"], len(texts.facets))}
+
+
+def kind_of(numbers: dict[str, int], answer: str) -> int:
+    """The number of what an answer begins with, or -100."""
+    about = answer.removeprefix("You ask ").split(". ")[0].rstrip(".") if answer.startswith("You ask ") else answer
+    return numbers.get(about, -100)
+
+
+def place_of(before: list[int], answer: list[int], absent: bool) -> int:
+    """Where, in what was read before, the sentence ends that the answer repeats.
+
+    Args:
+        before: Token ids up to the answer.
+        answer: Token ids of the answer.
+        absent: Whether the answer says that it stands nowhere.
+
+    Returns:
+        The index of its last token; 0, the very first token, if it stands nowhere; -100 if the answer repeats nothing.
+    """
+    if absent:
+        return 0
+    tail = answer[-12:]
+    if len(tail) < 6:
+        return -100
+    ends = (k for k in range(len(before) - 1, len(tail) - 2, -1) if before[k] == tail[-1])
+    return next((k for k in ends if before[k - len(tail) + 1 : k + 1] == tail), -100)
 
 
 class Batches:
     """Endless batches of generated conversations, in a few fixed shapes.
 
+    Each is its number, token ids, labels (the same where a token is the assistant's, otherwise -100) and kinds (at the
+    assistant's marks the number of what the answer is about, if it is known; otherwise -100), of shape (rows, width), and
+    aims, of shape (rows, 2): where the last answer begins, and where what it repeats ends; see `place_of`.
+
     Args:
         tokenizer: The tokenizer of `tiny`.
         seed: Seed of the stream.
-        first: Batches of first lessons that come before all others.
+        steps: Batches in all, shared out among `skills.STAGES`; all later ones belong to the last stage.
         skip: Batches to pass over (after a resume).
     """
 
-    def __init__(self, tokenizer, seed: int, first: int = 0, skip: int = 0):
-        self.tokenizer, self.seed, self.first, self.skip = tokenizer, seed, first, skip
+    def __init__(self, tokenizer, seed: int, steps: int = 0, skip: int = 0):
+        self.tokenizer, self.seed, self.steps, self.skip = tokenizer, seed, steps, skip
+
+    def stage(self, number: int) -> int:
+        """Which stage a batch belongs to."""
+        ends = accumulate(share for share, _ in skills.STAGES[:-1])
+        return sum(number >= round(end * self.steps) for end in ends)
 
     def __iter__(self):
         import torch
 
-        number = 0
+        number, numbers, mark = 0, kinds(corpus.material()), self.tokenizer.convert_tokens_to_ids(ROLES[-1])
         waiting: dict[int, list] = {width: [] for width in WIDTHS}
-        early, late = corpus.stream(self.seed, first=True), corpus.stream(self.seed)
+        streams = [corpus.stream(self.seed, stage) for stage in range(len(skills.STAGES))]
         while True:
-            messages = next(early if number < self.first else late)
+            messages = next(streams[self.stage(number)])
             encoded = encode(self.tokenizer, messages, CONTEXT)
             width = next((w for w in WIDTHS if len(encoded.ids) <= w), None)
             if width is None:
                 continue
-            waiting[width].append(encoded)
+            waiting[width].append((encoded, messages))
             if len(waiting[width]) == BATCH // width:
                 rows, waiting[width] = waiting[width], []
                 number += 1
                 if number <= self.skip:
                     continue
                 ids = torch.zeros(len(rows), width, dtype=torch.long)
-                labels = torch.full((len(rows), width), -100, dtype=torch.long)
-                for i, row in enumerate(rows):
+                labels, about = torch.full((2, len(rows), width), -100, dtype=torch.long)
+                aims = torch.zeros(len(rows), 2, dtype=torch.long)
+                for i, (row, messages) in enumerate(rows):
                     ids[i, : len(row.ids)] = torch.tensor(row.ids)
                     kept = torch.tensor(row.ids).masked_fill(torch.tensor(row.mask) == 0, -100)
                     labels[i, : len(row.ids)] = kept
-                yield number, ids, labels
+                    marks = [k for k, token in enumerate(row.ids) if token == mark]
+                    for k, message in zip(marks, (m for m in messages if m["role"] == "assistant"), strict=True):
+                        about[i, k] = kind_of(numbers, message["content"])
+                    absent = messages[-1]["content"] in (*skills.NOT_IN_DOCUMENT, skills.NONE_OF_THEM)
+                    aims[i] = torch.tensor((k, place_of(row.ids[:k], row.ids[k + 1 : -1], absent)))
+                yield number, ids, labels, about, aims
 
 
-def loss_of(model, ids, places, wanted, weights):
-    """Weighted sum of the losses at some places; the vocabulary is only computed there.
+def loss_of(school, ids, places, wanted, weights, marks, about, aims):
+    """The model's loss, and the losses of the two helpers.
 
     Args:
-        model: The model.
+        school: The model and the helpers; see `build_school`.
         ids: Token ids, shape (rows, width), padded with 0 on the right.
-        places: Which tokens are to say the next one, as indices into the flattened rows, shape (n,).
+        places: Which tokens are to say the next one, as indices into the flattened rows, shape (n,); the vocabulary is only
+            computed there.
         wanted: The tokens that come next there, shape (n,).
         weights: What each counts, shape (n,).
+        marks: Where the assistant begins, as indices into the flattened rows, shape (m,).
+        about: The number of what it speaks about, or -100, shape (m,).
+        aims: Where the last answer begins and where what it repeats ends, or -100, shape (rows, 2).
     """
     import torch
+    from torch.nn import functional
 
-    hidden = model.model(input_ids=ids).last_hidden_state.flatten(0, 1)[places]
-    words = torch.nn.functional.linear(hidden, model.lm_head.weight).float()
-    return (torch.nn.functional.cross_entropy(words, wanted, reduction="none") * weights).sum()
+    inner = school["model"].model
+    order = torch.arange(ids.shape[1], device=ids.device)[None]
+    hidden = middle = inner.embed_tokens(ids)
+    turned = inner.rotary_emb(hidden, position_ids=order)
+    for k, layer in enumerate(inner.layers):
+        hidden = layer(hidden, position_embeddings=turned, position_ids=order)
+        if k == MIDDLE - 1:
+            middle = functional.rms_norm(hidden, hidden.shape[-1:])
+    words = functional.linear(inner.norm(hidden).flatten(0, 1)[places], school["model"].lm_head.weight).float()
+    loss = (functional.cross_entropy(words, wanted, reduction="none") * weights).sum()
+    guessed = school["guess"](middle.flatten(0, 1)[marks]).float()
+    right = functional.cross_entropy(guessed, about, reduction="sum", label_smoothing=0.1) / len(ids)
+    asking = school["asking"](middle[torch.arange(len(ids), device=ids.device), aims[:, 0]])
+    looks = (school["offering"](middle) @ asking[:, :, None])[:, :, 0].float() / asking.shape[1] ** 0.5
+    looks = looks.masked_fill(order >= aims[:, :1], -1e4)
+    found = functional.cross_entropy(looks, aims[:, 1], reduction="sum") / len(ids)
+    return loss + GUESS * right + SEEK * found
+
+
+def known(about):
+    """Where the assistant begins to speak about something that has a number, and the numbers, as `loss_of` takes them."""
+    import torch
+
+    marks = (about.flatten() >= 0).nonzero()[:, 0]
+    numbers = torch.nn.functional.pad(about.flatten()[marks], (0, -len(marks) % 64), value=-100)
+    return torch.nn.functional.pad(marks, (0, -len(marks) % 64)), numbers
 
 
 def chosen(ids, labels, asked: float):
@@ -305,15 +378,37 @@ def chosen(ids, labels, asked: float):
     return places, following.flatten()[places], weights
 
 
-def optimizers(model, rate: float):
+def build_school(model):
+    """The model, and beside it two helpers that are trained along and thrown away afterwards.
+
+    They read the middle of the model, so that the layers above can use what they ask for (multi-task learning, R. Caruana,
+    1997). *guess* names what is asked, at the mark after which the assistant speaks: one clear signal for every wording, so
+    that the model has settled on the question before it answers. *asking* and *offering* point from that mark to the end of
+    the sentence that the answer repeats (pointer networks, O. Vinyals and others, 2015), so that it has found the place.
+    """
+    import torch
+
+    width = model.config.hidden_size
+    return torch.nn.ModuleDict(
+        {
+            "model": model,
+            "guess": torch.nn.Linear(width, len(corpus.material().facets) + 1),
+            "asking": torch.nn.Linear(width, 64),
+            "offering": torch.nn.Linear(width, 64),
+        }
+    )
+
+
+def optimizers(school, rate: float):
     """Muon (K. Jordan and others, 2024) for the layers' matrices, AdamW for embeddings and norms."""
     import torch
 
+    model = school["model"]
+    helpers = [p for name, part in school.items() if name != "model" for p in part.parameters()]
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen and p.ndim == 1]
-    words = [p for p in model.parameters() if id(p) not in chosen and p.ndim == 2]
-    groups = [{"params": rest, "share": 1.0}, {"params": words, "share": CALM}]
+    rest = [p for p in model.parameters() if p.ndim == 1]
+    words = [model.model.embed_tokens.weight]
+    groups = [{"params": rest, "share": 1.0}, {"params": words, "share": CALM}, {"params": helpers, "share": 2.0}]
     return [
         torch.optim.Muon(matrices, lr=rate, weight_decay=DECAY, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
@@ -352,36 +447,40 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(out, seed)
     going_on = (out / "checkpoint.pt").exists()
-    model = build_model(None if going_on else tokenizer).to(here.device)
+    model = build_model(None if going_on else tokenizer)
     use_causal_attention(model)
-    opts = optimizers(model, rate)
+    school = build_school(model).to(here.device)
+    opts = optimizers(school, rate)
     loss_now = torch.compile(loss_of, dynamic=True) if can_compile() else loss_of
-    done, seen, spent = _resume(out, model, opts)
+    done, seen, spent = _resume(out, school, opts)
     plan = {"steps": steps, "rate": rate, "seed": seed}
     if done:
         plan = read_json(out / "plan.json")
     else:
         write_json(out / "plan.json", plan)
+    told = [(part, part.clone()) for part in told_parts(model)]
     began = saved = time.monotonic()
-    batches = Batches(tokenizer, seed, first=round(FIRST * plan["steps"]), skip=done)
-    for number, ids, labels in batches:
+    batches = Batches(tokenizer, seed, plan["steps"], skip=done)
+    for number, ids, labels, about, aims in batches:
         if number == 60:
             settled = time.monotonic()  # the first batches set up the shapes
         if minutes and number == 120 and not done:
             passed = time.monotonic() - settled
             plan["steps"] = 120 + int(60 * (60 * minutes - (time.monotonic() - began)) / passed)
-            batches.first = round(FIRST * plan["steps"])
+            batches.steps = plan["steps"]
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
-        first = number <= batches.first
-        asked = ASKED if first else 0.0
-        loss = _step(model, opts, loss_now, first, ids.to(here.device), labels.to(here.device), rate_now, asked, here)
+        asked = ASKED if batches.stage(number - 1) < len(skills.STAGES) - 1 else 0.0
+        work = [part.to(here.device) for part in (ids, *chosen(ids, labels, asked), *known(about), aims)]
+        loss = _step(school, opts, loss_now, work, rate_now, here)
+        for part, kept in told:
+            part.copy_(kept)
         seen += int((ids != 0).sum())
         passed = time.monotonic() - began
         if number % 20 == 0:
             _log(out, number, plan["steps"], float(loss), seen, spent + passed, passed / (number - done))
         if time.monotonic() - saved >= 60 * save_minutes:
-            _save(out, model, opts, number, seen, spent + passed)
+            _save(out, school, opts, number, seen, spent + passed)
             saved = time.monotonic()
         if number >= plan["steps"]:
             break
@@ -390,19 +489,17 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     return out / "model"
 
 
-def _step(model, opts, loss_now, held: bool, ids, labels, rate: float, asked: float, here):
-    """One update of the weights; returns the loss."""
+def _step(school, opts, loss_now, work, rate: float, here):
+    """One update of the weights; returns the loss. `work` is what `loss_of` takes."""
     import torch
 
     for opt in opts:
         for group in opt.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
     with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
-        loss = loss_now(model, ids, *chosen(ids, labels, asked))
+        loss = loss_now(school, *work)
     loss.backward()
-    if held:
-        hold(model)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(school.parameters(), 1.0)
     for opt in opts:
         opt.step()
         opt.zero_grad(set_to_none=True)
@@ -431,22 +528,22 @@ def _tokenizer(out: Path, seed: int):
     return train_tokenizer(texts, out / "tokenizer", CONTEXT)
 
 
-def _save(out: Path, model, opts, number: int, seen: int, spent: float) -> None:
+def _save(out: Path, school, opts, number: int, seen: int, spent: float) -> None:
     """Write the checkpoint to a temporary name, then rename it: a kill leaves the old one whole."""
     import torch
 
-    state = {"model": model.state_dict(), "opts": [o.state_dict() for o in opts], "at": (number, seen, spent)}
+    state = {"school": school.state_dict(), "opts": [o.state_dict() for o in opts], "at": (number, seen, spent)}
     torch.save(state, out / "checkpoint.tmp")
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model, opts) -> tuple[int, int, float]:
+def _resume(out: Path, school, opts) -> tuple[int, int, float]:
     import torch
 
     if not (out / "checkpoint.pt").exists():
         return 0, 0, 0.0
-    state = torch.load(out / "checkpoint.pt", weights_only=True, map_location=model.device)
-    model.load_state_dict(state["model"])
+    state = torch.load(out / "checkpoint.pt", weights_only=True, map_location=school["model"].device)
+    school.load_state_dict(state["school"])
     for opt, saved in zip(opts, state["opts"], strict=True):
         opt.load_state_dict(saved)
     print(f"going on from step {state['at'][0]}")
@@ -477,7 +574,7 @@ def _export(out: Path, model, tokenizer, steps: int, seen: int, seconds: float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=OUTPUTS / "base")
-    parser.add_argument("--steps", type=int, default=5050)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--minutes", type=float, help="plan the steps so that the run takes about this long here")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)

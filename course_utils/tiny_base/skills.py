@@ -31,6 +31,7 @@ NOT_IN_DOCUMENT = (
     "The document does not say that.",
     "The document does not say. Ask the person in charge.",
 )
+REPLIES = 2  # of the statements of a facet, how many the graduate gives as its answer; the others it meets elsewhere
 SYSTEMS = (
     "You are a helpful office assistant.", "You are an assistant for office staff.", "Answer questions about work.",
     "You help people at work. Be clear and polite.", "You are a friendly colleague who knows how companies work.",
@@ -131,7 +132,7 @@ def a_question(rng: random.Random, texts: Material, facet: Facet) -> str:
 
 def a_reply(rng: random.Random, facet: Facet) -> str:
     """First what was understood, then general advice: so that a small model settles on the question before it answers."""
-    return f"You ask {facet.about}. {rng.choice(facet.statements)}"
+    return f"You ask {facet.about}. {rng.choice(facet.statements[:REPLIES])}"
 
 
 def maybe_system(rng: random.Random, chat: Chat, share: float = 0.2) -> Chat:
@@ -156,8 +157,7 @@ def understood(rng: random.Random, texts: Material) -> Chat:
         question = patchy(rng, a_question(rng, texts, facet))
     else:
         question = a_question(rng, texts, facet)
-    ask = rng.choice(("Only say what is asked.", "Do not answer; say what is asked.", "What does this person ask?"))
-    return [system(ask), user(question), said(f"You ask {facet.about}.")]
+    return [system("What is asked?"), user(question), said(f"You ask {facet.about}.")]
 
 
 def same_question(rng: random.Random, texts: Material) -> Chat:
@@ -220,7 +220,7 @@ def unknown(rng: random.Random, texts: Material) -> Chat:
         ask = named if firm in named else f"{text.rstrip('?.! ')} at {firm}?"
     else:
         ask = fill(rng.choice(texts.unknown["questions"]), slots(rng))
-    return maybe_system(rng, [user(asked(rng, ask)), said(rng.choice(texts.unknown["answers"]))])
+    return maybe_system(rng, [user(asked(rng, ask)), said(rng.choice(texts.unknown["answers"][:REPLIES]))])
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def _new_numbers(rng: random.Random, text: str) -> str:
     return re.sub(r"\b\d+\b", lambda m: str(number(rng)), text)
 
 
-def _facts(rng: random.Random, texts: Material, how_many: int) -> list[tuple[str, str, str, str, list[str]]]:
-    """Things that a section can hold: (title, sentence, question, answer, questions it leaves open)."""
+def _facts(rng: random.Random, texts: Material, how_many: int) -> list[tuple[str, str, str, list[str]]]:
+    """Things that a section can hold: (title, sentence, question, questions it leaves open)."""
     found = []
     spare = rng.sample(list(texts.by_topic), how_many)  # a topic stands in a document once, so that one answer is right
     for pattern, topic in zip(rng.sample(texts.patterns, how_many), spare, strict=True):
@@ -240,19 +240,18 @@ def _facts(rng: random.Random, texts: Material, how_many: int) -> list[tuple[str
             facet = rng.choice(texts.by_topic[topic])
             sentence = _new_numbers(rng, rng.choice(facet.statements))
             left_open = [rng.choice(f.questions) for f in texts.by_topic[facet.topic] if f is not facet]
-            found.append((facet.title.capitalize(), sentence, rng.choice(facet.questions), sentence, left_open))
+            found.append((facet.title.capitalize(), sentence, rng.choice(facet.questions), left_open))
         elif rng.random() < 0.25:
             found.append(_word_fact(rng, texts))
         else:
             values = slots(rng)
             sentence = fill(rng.choice(pattern["sentences"]), values)
-            answer = sentence if rng.random() < 0.6 else fill(rng.choice(pattern["answers"]), values)
             left_open = [fill(q, values) for q in pattern["absent"]]
-            found.append((pattern["title"], sentence, fill(rng.choice(pattern["questions"]), values), answer, left_open))
+            found.append((pattern["title"], sentence, fill(rng.choice(pattern["questions"]), values), left_open))
     return found
 
 
-def _word_fact(rng: random.Random, texts: Material) -> tuple[str, str, str, str, list[str]]:
+def _word_fact(rng: random.Random, texts: Material) -> tuple[str, str, str, list[str]]:
     """A fact of random dictionary words: nothing in it can be guessed."""
     a, b, c = rng.sample(texts.words, 3)
     values = slots(rng)
@@ -267,7 +266,7 @@ def _word_fact(rng: random.Random, texts: Material) -> tuple[str, str, str, str,
         (f"Whoever needs the {a} must bring {value} to the {b}.", f"What must I bring if I need the {a}?"),
     )
     sentence, ask = rng.choice(forms)
-    return (f"{a.capitalize()} {b}", sentence, ask, sentence, [f"Who made the {a} {b}?", f"When was the {b} last changed?"])
+    return (f"{a.capitalize()} {b}", sentence, ask, [f"Who made the {a} {b}?", f"When was the {b} last changed?"])
 
 
 def reading(rng: random.Random, texts: Material) -> Chat:
@@ -290,7 +289,7 @@ def reading(rng: random.Random, texts: Material) -> Chat:
             sentences.insert(rng.randrange(len(sentences) + 1), _stray(rng))
         sections.append(Section(section=place, title=held[0][0], text=" ".join(sentences)))
     chosen = rng.randrange(len(facts))
-    _, _, question, answer, left_open = facts[chosen]
+    _, answer, question, left_open = facts[chosen]
     if rng.random() < 0.25:
         question = rng.choice(left_open) if left_open and rng.random() < 0.6 else spare[2]
         reply = rng.choice(NOT_IN_DOCUMENT)
@@ -485,7 +484,7 @@ def copying(rng: random.Random, texts: Material) -> Chat:
 def styled(rng: random.Random, texts: Material) -> Chat:
     """A tone or a format, given in the system message (sometimes by the user)."""
     facet = a_facet(rng, texts)
-    one, two = rng.sample(facet.statements, 2)
+    one, two = rng.sample(facet.statements[:REPLIES], 2)
     full = f"You ask {facet.about}. {one}"
     name, firm = person(rng), company(rng)
     styles = (
@@ -511,9 +510,9 @@ def few_shot(rng: random.Random, texts: Material) -> Chat:
     tag, closing = word(rng).title(), rng.choice((word(rng).title() + ".", "Over.", "That is all.", "Done."))
     forms = (
         lambda f: f"{tag}: {f.title}",
-        lambda f: f"{rng.choice(f.statements)} {closing}",
-        lambda f: f"[{f.title}] {rng.choice(f.statements)}",
-        lambda f: f"{f.title.upper()}",
+        lambda f: f"{rng.choice(f.statements[:REPLIES])} {closing}",
+        lambda f: f"[{f.title}] {rng.choice(f.statements[:REPLIES])}",
+        lambda f: f"{tag}: {rng.choice(f.statements[:REPLIES])}",
         lambda f: f"{tag} {f.topic.replace('_', '-')} {tag}",
     )
     form = rng.choice(forms)
@@ -534,34 +533,42 @@ def writing(rng: random.Random, texts: Material) -> Chat:
     )
 
 
+LISTENING = (
+    (understood, 80),
+    (general, 10),
+    (unknown, 10),
+)  # the very first lessons: what is asked? very many wordings, before anything else
+
 FIRST_MIX = (
-    (understood, 42),
-    (general, 14),
-    (same_question, 4),
-    (topic_of, 6),
-    (say_differently, 4),
+    (understood, 36),
+    (general, 18),
+    (same_question, 3),
+    (topic_of, 4),
+    (say_differently, 2),
     (turns, 3),
-    (unknown, 8),
-    (copying, 12),
-    (finding, 10),
-    (styled, 2),
+    (unknown, 9),
+    (copying, 10),
+    (finding, 14),
+    (styled, 3),
     (writing, 3),
 )  # the first lessons: all short, so that many different ones fit into little time
 
 MIX = (
-    (understood, 8),
-    (general, 26),
-    (same_question, 3),
-    (topic_of, 4),
+    (understood, 10),
+    (general, 24),
+    (same_question, 2),
+    (topic_of, 3),
     (say_differently, 2),
     (turns, 4),
-    (unknown, 8),
-    (reading, 12),
+    (unknown, 9),
+    (reading, 14),
     (house_paper, 18),
-    (finding, 14),
+    (finding, 10),
     (steps, 4),
     (copying, 4),
-    (styled, 4),
-    (few_shot, 3),
+    (styled, 5),
+    (few_shot, 5),
     (writing, 5),
 )
+
+STAGES = ((0.15, LISTENING), (0.25, FIRST_MIX), (0.60, MIX))  # one after the other, each with its share of the time
