@@ -29,9 +29,16 @@ def _doctor(args: argparse.Namespace) -> str:
 
 
 def _prepare(args: argparse.Namespace) -> str:
-    from course_utils.prepare import prepare
+    from course_utils.prepare import check_file, prepare
     from course_utils.sources import COMPANY
 
+    if args.check:
+        lines = check_file(args.check)
+        print("\n".join(lines))
+        refused = sum(line.startswith("NO") for line in lines)
+        return f"{shown(args.check)} would be " + ("accepted" if not refused else f"refused: see the {refused} lines marked NO")
+    if args.out is None:
+        raise CourseError("course prepare needs a folder to write.", None, "Add --out outputs/prepared, or --check FILE.")
     counts = prepare(args.out, args.company or COMPANY, args.desk, seed=args.seed)
     return f"made {shown(args.out)}: {counts['train']} training and {counts['validation']} validation examples of {counts['facts']} facts"
 
@@ -104,7 +111,8 @@ def parser() -> argparse.ArgumentParser:
         "--company", type=Path, default=None, help="folder of papers, facts and wordings (the course's own if left out)"
     )
     p.add_argument("--desk", help="only one desk's facts")
-    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--out", type=Path, help="folder to write")
+    p.add_argument("--check", type=Path, metavar="FILE", help="only say whether a training file would be accepted")
     p.add_argument("--seed", type=int, default=SEED)
     p = verb("train", _train, "training examples to an adapter")
     p.add_argument("--data", type=Path, required=True, help="training examples, JSON Lines")

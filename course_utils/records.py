@@ -50,6 +50,44 @@ class Fact(Record):
     tags: list[Literal["multi", "steps", "exception", "twin", "fixed"]] = []
 
 
+class Turn(Record):
+    """What one side of a thread wrote."""
+
+    speaker: Literal["customer", "staff", "paper"]
+    text: str = Field(min_length=1)
+
+
+class Thread(Record):
+    """One thing from the pile: a ticket with its reply, a chat, an e-mail with what it quotes, or a paper.
+
+    `people` holds what the record itself says about who took part (names and addresses), so that they can be found in the text.
+    """
+
+    id: str
+    source: Literal["tickets", "chats", "mail", "papers"]
+    topic: str
+    created: str = ""
+    customer: str = ""
+    people: list[str] = []
+    turns: list[Turn] = Field(min_length=1)
+
+
+class SetAside(Record):
+    """A row that could not be used, and why; nothing is dropped silently."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+    fix: str
+    raw: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """What a person is told: where, what and what to do."""
+        return [f"{self.file}, line {self.line}, {self.field}: {self.reason}.", self.fix]
+
+
 class Example(Record):
     """One conversation to train on; `messages` is the form that TRL, hosted services and the Hub use."""
 

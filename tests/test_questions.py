@@ -4,8 +4,8 @@ import hashlib
 from collections import Counter
 
 import pytest
-from overlap import too_near
 
+from course_utils.prepare import too_near
 from course_utils.records import Question, read_rows, sha256
 from course_utils.settings import DATA, QUESTIONS
 from course_utils.sources import read_facts, read_near_misses, read_papers, read_wordings, source_of

@@ -9,7 +9,7 @@ import pytest
 
 from course_utils.chat import encode
 from course_utils.models import KNOWN
-from course_utils.settings import DATA, machine
+from course_utils.settings import DATA
 from course_utils.tiny_base import corpus, pretrain, skills
 from course_utils.verdict import holds
 
@@ -42,7 +42,9 @@ def test_the_same_seed_gives_the_same_stream():
 
 def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
     rng, texts = random.Random(3), corpus.material()
-    assert {maker for maker, _ in skills.FIRST_MIX} < {maker for maker, _ in skills.MIX}  # nothing is dropped later
+    taught = [{maker for maker, _ in mix} for _, mix in skills.STAGES]
+    assert taught[0] < taught[1] < taught[2]  # nothing is dropped later
+    assert sum(share for share, _ in skills.STAGES) == pytest.approx(1)
     for maker, _ in skills.MIX:
         for _ in range(40):
             chat = maker(rng, texts)
@@ -136,24 +138,55 @@ def test_words_start_out_near_words_of_their_topic(tiny, monkeypatch):
     assert 2 * place(" the").norm() < place(" parental").norm()  # what stands everywhere tells little
 
 
-def test_what_is_told_about_topics_is_kept_during_the_first_lessons(tiny, monkeypatch):
+def test_what_is_told_about_topics_is_kept(tmp_path, tiny, monkeypatch):
     import torch
 
     monkeypatch.setattr(pretrain, "TOPIC_STEPS", 5)
-    model = pretrain.build_model(tiny.tokenizer)
-    opts = pretrain.optimizers(model, 1e-3)
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    ids = torch.randint(6, 400, (4, 12))
-    here = machine()
-    pretrain._step(model, opts, pretrain.loss_of, True, ids, ids.clone(), 1e-3, 0.3, here)
-    after = dict(model.named_parameters())
-    told, head = slice(1, 1 + pretrain.TOLD), model.config.hidden_size // model.config.num_attention_heads
-    words = "model.embed_tokens.weight"
+    monkeypatch.setattr(pretrain, "BATCH", 256)
+    monkeypatch.setattr(pretrain, "WIDTHS", (64,))
+    monkeypatch.setattr(pretrain, "can_compile", lambda: False)
+    shutil.copytree(KNOWN["tiny"].place, tmp_path / "tokenizer", ignore=shutil.ignore_patterns("*.safetensors"))
+    started = []
+    build = pretrain.build_model
+
+    def build_and_look(tokenizer):
+        model = build(tokenizer)
+        started.append({name: p.detach().to(torch.bfloat16).clone() for name, p in model.named_parameters()})
+        return model
+
+    monkeypatch.setattr(pretrain, "build_model", build_and_look)
+    made = pretrain.pretrain(tmp_path, 3, 1e-2, 7, 60)
+    from safetensors.torch import load_file
+
+    before, after = started[0], load_file(made / "model.safetensors")
+    told, heads = slice(1, 1 + pretrain.TOLD), slice(64, 192)
+    words, values = "model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight"
     assert torch.equal(after[words][:, told], before[words][:, told])
     assert not torch.equal(after[words][:, 1 + pretrain.TOLD :], before[words][:, 1 + pretrain.TOLD :])
-    values = "model.layers.0.self_attn.v_proj.weight"
-    assert torch.allclose(after[values][head : 3 * head], before[values][head : 3 * head], rtol=1e-3)
-    assert not torch.allclose(after[values][:head], before[values][:head], rtol=1e-3)
+    assert torch.equal(after[values][heads], before[values][heads])
+    assert not torch.equal(after[values][:64], before[values][:64])
+
+
+def test_the_helpers_are_told_what_is_asked_and_where_it_stands(tiny, monkeypatch):
+    monkeypatch.setattr(pretrain, "BATCH", 2048)
+    texts = corpus.material()
+    names = {number: about for about, number in pretrain.kinds(texts).items()}
+    asked = copied = absent = 0
+    for _, ids, labels, about, aims in islice(pretrain.Batches(tiny.tokenizer, 3), 60):
+        for row, own, kinds, (mark, end) in zip(ids, labels, about, aims, strict=True):
+            spoken = tiny.tokenizer.decode(row[mark + 1 :]).split("<|end|>")[0]
+            assert own[mark] == -100 != own[mark + 1]
+            if kinds[mark] >= 0 and kinds[mark] < len(texts.facets):
+                assert spoken.startswith(f"You ask {names[int(kinds[mark])]}.")
+                asked += 1
+            if end > 0:
+                assert end < mark
+                assert spoken.endswith(tiny.tokenizer.decode(row[end - 5 : end + 1]).strip())
+                copied += 1
+            elif end == 0:
+                assert spoken in (*skills.NOT_IN_DOCUMENT, skills.NONE_OF_THEM)
+                absent += 1
+    assert min(asked, copied, absent) > 50
 
 
 def test_the_loss_counts_what_it_should():
@@ -205,12 +238,14 @@ def test_patchy_and_pieced_questions_hold_only_words_of_their_own():
         assert set(skills.pieced(rng, facet.questions).split()) <= {w for q in facet.questions for w in q.split()}
 
 
-def test_first_lessons_come_first(tiny, monkeypatch):
+def test_lessons_come_in_stages(tiny, monkeypatch):
     monkeypatch.setattr(pretrain, "BATCH", 512)
-    sizes = [ids.shape[1] for _, ids, _ in islice(pretrain.Batches(tiny.tokenizer, 1, first=20), 20)]
-    later = [ids.shape[1] for _, ids, _ in islice(pretrain.Batches(tiny.tokenizer, 1), 20)]
-    assert sum(sizes) < sum(later)
-    a, b = (list(pretrain.Batches(tiny.tokenizer, 1, first=5, skip=k).__iter__().__next__())[0] for k in (0, 7))
+    early = [ids.shape[1] for _, ids, *_ in islice(pretrain.Batches(tiny.tokenizer, 1, steps=200), 20)]
+    later = [ids.shape[1] for _, ids, *_ in islice(pretrain.Batches(tiny.tokenizer, 1), 20)]
+    assert sum(early) < sum(later)
+    stages = [pretrain.Batches(tiny.tokenizer, 1, steps=200).stage(number) for number in (0, 29, 30, 79, 80, 5000)]
+    assert stages == [0, 0, 1, 1, 2, 2]
+    a, b = (next(iter(pretrain.Batches(tiny.tokenizer, 1, steps=12, skip=k)))[0] for k in (0, 7))
     assert (a, b) == (1, 8)
 
 
