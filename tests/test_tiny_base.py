@@ -172,12 +172,14 @@ def test_the_helpers_are_told_what_is_asked_and_where_it_stands(tiny, monkeypatc
     texts = corpus.material()
     names = {number: about for about, number in pretrain.kinds(texts).items()}
     asked = copied = absent = 0
-    for _, ids, labels, about, aims in islice(pretrain.Batches(tiny.tokenizer, 3), 60):
-        for row, own, kinds, (mark, end) in zip(ids, labels, about, aims, strict=True):
+    for _, ids, weights, about, aims in islice(pretrain.Batches(tiny.tokenizer, 3), 60):
+        for row, counts, kinds, (mark, end) in zip(ids, weights, about, aims, strict=True):
             spoken = tiny.tokenizer.decode(row[mark + 1 :]).split("<|end|>")[0]
-            assert own[mark] == -100 != own[mark + 1]
+            assert counts[mark] == 0 < counts[mark + 1]
             if kinds[mark] >= 0 and kinds[mark] < len(texts.facets):
                 assert spoken.startswith(f"You ask {names[int(kinds[mark])]}.")
+                stressed = tiny.tokenizer.decode(row[mark + 1 :][counts[mark + 1 :] == pretrain.STRESS])
+                assert stressed == f"You ask {names[int(kinds[mark])]}."
                 asked += 1
             if end > 0:
                 assert end < mark
@@ -193,11 +195,11 @@ def test_the_loss_counts_what_it_should():
     import torch
 
     ids = torch.tensor([[5, 6, 7, 8, 0, 0]])
-    labels = torch.tensor([[-100, -100, 7, 8, -100, -100]])
-    places, wanted, weights = pretrain.chosen(ids, labels, 0.0)
+    counts = torch.tensor([[0.0, 0.0, 3.0, 1.0, 0.0, 0.0]])
+    places, wanted, weights = pretrain.chosen(ids, counts, 0.0)
     assert len(places) % pretrain.ROUND == 0
-    assert (wanted[weights > 0].tolist(), weights.sum().item()) == ([7, 8], 1.0)
-    places, wanted, weights = pretrain.chosen(ids, labels, 0.5)
+    assert (wanted[weights > 0].tolist(), weights[weights > 0].tolist()) == ([7, 8], [0.75, 0.25])
+    places, wanted, weights = pretrain.chosen(ids, counts, 0.5)
     assert wanted[weights > 0].tolist() == [6, 7, 8]
     assert weights.sum().item() == pytest.approx(1.5)
 

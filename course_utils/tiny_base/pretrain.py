@@ -34,6 +34,7 @@ DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
 MIDDLE = 4  # the helpers read what this layer gives
 GUESS, SEEK = 2.0, 1.0  # weights of the helpers' losses; see `build_school`
+STRESS = 3.0  # weight of the words that say what is asked, against 1 for all others of the assistant's
 ASKED = 0.1  # weight of the words that are not the assistant's, before the last stage
 
 
@@ -255,9 +256,10 @@ def place_of(before: list[int], answer: list[int], absent: bool) -> int:
 class Batches:
     """Endless batches of generated conversations, in a few fixed shapes.
 
-    Each is its number, token ids, labels (the same where a token is the assistant's, otherwise -100) and kinds (at the
-    assistant's marks the number of what the answer is about, if it is known; otherwise -100), of shape (rows, width), and
-    aims, of shape (rows, 2): where the last answer begins, and where what it repeats ends; see `place_of`.
+    Each is its number, token ids, weights (how much each token counts: 0 if it is not the assistant's, `STRESS` if it says what
+    is asked, otherwise 1) and kinds (at the assistant's marks the number of what the answer is about, if it is known; otherwise
+    -100), all of shape (rows, width), and aims, of shape (rows, 2): where the last answer begins, and where what it repeats ends;
+    see `place_of`.
 
     Args:
         tokenizer: The tokenizer of `tiny`.
@@ -278,6 +280,7 @@ class Batches:
         import torch
 
         number, numbers, mark = 0, kinds(corpus.material()), self.tokenizer.convert_tokens_to_ids(ROLES[-1])
+        stop = self.tokenizer.convert_tokens_to_ids(".")
         waiting: dict[int, list] = {width: [] for width in WIDTHS}
         streams = [corpus.stream(self.seed, stage) for stage in range(len(skills.STAGES))]
         while True:
@@ -293,18 +296,20 @@ class Batches:
                 if number <= self.skip:
                     continue
                 ids = torch.zeros(len(rows), width, dtype=torch.long)
-                labels, about = torch.full((2, len(rows), width), -100, dtype=torch.long)
+                about = torch.full((len(rows), width), -100, dtype=torch.long)
+                weights = torch.zeros(len(rows), width)
                 aims = torch.zeros(len(rows), 2, dtype=torch.long)
                 for i, (row, messages) in enumerate(rows):
                     ids[i, : len(row.ids)] = torch.tensor(row.ids)
-                    kept = torch.tensor(row.ids).masked_fill(torch.tensor(row.mask) == 0, -100)
-                    labels[i, : len(row.ids)] = kept
+                    weights[i, : len(row.ids)] = torch.tensor(row.mask, dtype=torch.float)
                     marks = [k for k, token in enumerate(row.ids) if token == mark]
                     for k, message in zip(marks, (m for m in messages if m["role"] == "assistant"), strict=True):
                         about[i, k] = kind_of(numbers, message["content"])
+                        if about[i, k] >= 0:
+                            weights[i, k + 1 : row.ids.index(stop, k) + 1] = STRESS
                     absent = messages[-1]["content"] in (*skills.NOT_IN_DOCUMENT, skills.NONE_OF_THEM)
                     aims[i] = torch.tensor((k, place_of(row.ids[:k], row.ids[k + 1 : -1], absent)))
-                yield number, ids, labels, about, aims
+                yield number, ids, weights, about, aims
 
 
 def loss_of(school, ids, places, wanted, weights, marks, about, aims):
@@ -352,12 +357,12 @@ def known(about):
     return torch.nn.functional.pad(marks, (0, -len(marks) % 64)), numbers
 
 
-def chosen(ids, labels, asked: float):
+def chosen(ids, counts, asked: float):
     """What `loss_of` learns from a batch: the assistant's words, and with less weight the others.
 
     Args:
         ids: Token ids, shape (rows, width), padded with 0 on the right.
-        labels: The same where a token is the assistant's, otherwise -100.
+        counts: How much each token counts, 0 where it is not the assistant's, shape (rows, width).
         asked: Weight of the mean loss over all other tokens, against 1 for the assistant's.
 
     Returns:
@@ -367,9 +372,9 @@ def chosen(ids, labels, asked: float):
 
     following = torch.zeros_like(ids)
     following[:, :-1] = ids[:, 1:]
-    own = torch.zeros_like(ids, dtype=torch.bool)
-    own[:, :-1] = labels[:, 1:] != -100
-    other = ~own & (following != 0)
+    own = torch.zeros_like(counts)
+    own[:, :-1] = counts[:, 1:]
+    other = (own == 0) & (following != 0)
     each = own / own.sum().clamp(min=1) + asked * other / other.sum().clamp(min=1)
     places = (each.flatten() > 0).nonzero()[:, 0]
     places = torch.nn.functional.pad(places, (0, -len(places) % ROUND))  # the rest counts nothing: few shapes, each set up once
@@ -421,8 +426,8 @@ def can_compile() -> bool:
 
 
 def rate_at(share: float) -> float:
-    """The learning rate's course: up over the first hundredth, level, down to nothing over the last 40%."""
-    return min(share / 0.01, 1.0) * min(1.0, (1.0 - share) / 0.4 + 1e-3)
+    """The learning rate's course: up over the first hundredth, level, down to nothing over the last 70%."""
+    return min(share / 0.01, 1.0) * min(1.0, (1.0 - share) / 0.7 + 1e-3)
 
 
 def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float, minutes: float | None = None) -> Path:
@@ -461,7 +466,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
     told = [(part, part.clone()) for part in told_parts(model)]
     began = saved = time.monotonic()
     batches = Batches(tokenizer, seed, plan["steps"], skip=done)
-    for number, ids, labels, about, aims in batches:
+    for number, ids, counts, about, aims in batches:
         if number == 60:
             settled = time.monotonic()  # the first batches set up the shapes
         if minutes and number == 120 and not done:
@@ -471,7 +476,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
         asked = ASKED if batches.stage(number - 1) < len(skills.STAGES) - 1 else 0.0
-        work = [part.to(here.device) for part in (ids, *chosen(ids, labels, asked), *known(about), aims)]
+        work = [part.to(here.device) for part in (ids, *chosen(ids, counts, asked), *known(about), aims)]
         loss = _step(school, opts, loss_now, work, rate_now, here)
         for part, kept in told:
             part.copy_(kept)
