@@ -10,7 +10,7 @@ import pytest
 from course_utils.chat import encode
 from course_utils.models import KNOWN
 from course_utils.settings import DATA
-from course_utils.tiny_base import corpus, pretrain, skills
+from course_utils.tiny_base import begin, corpus, pretrain, skills
 from course_utils.verdict import holds
 
 
@@ -50,7 +50,7 @@ def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
             chat = maker(rng, texts)
             assert chat[-1]["role"] == "assistant"
             assert chat[-1]["content"].strip()
-            assert sum(encode(tiny.tokenizer, chat, pretrain.CONTEXT).mask) > 0
+            assert sum(encode(tiny.tokenizer, chat, begin.CONTEXT).mask) > 0
 
 
 def test_conversations_are_hardly_ever_alike():
@@ -76,7 +76,7 @@ def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
 
     monkeypatch.setattr(pretrain, "BATCH", 256)
     monkeypatch.setattr(pretrain, "WIDTHS", (64, 128))
-    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 5)
+    monkeypatch.setattr(begin, "TOPIC_STEPS", 5)
     monkeypatch.setattr(pretrain, "can_compile", lambda: False)
     for name in ("whole", "parts"):
         shutil.copytree(KNOWN["tiny"].place, tmp_path / name / "tokenizer", ignore=shutil.ignore_patterns("*.safetensors"))
@@ -106,10 +106,10 @@ def test_pretraining_goes_on_where_it_was_stopped(tmp_path, monkeypatch, cut):
 def test_two_heads_start_out_finding_what_followed_the_present_word(tiny, monkeypatch):
     import torch
 
-    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 20)
+    monkeypatch.setattr(begin, "TOPIC_STEPS", 20)
 
     torch.manual_seed(0)
-    model = pretrain.build_model(tiny.tokenizer).eval()
+    model = begin.build_model(tiny.tokenizer).eval()
     model.set_attn_implementation("eager")
     half = torch.randperm(4000)[:40] + 50
     with torch.no_grad():
@@ -124,8 +124,8 @@ def test_two_heads_start_out_finding_what_followed_the_present_word(tiny, monkey
 def test_words_start_out_near_words_of_their_topic(tiny, monkeypatch):
     import torch
 
-    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 150)
-    places = pretrain.word_topics(tiny.tokenizer)
+    monkeypatch.setattr(begin, "TOPIC_STEPS", 150)
+    places = begin.word_topics(tiny.tokenizer)
 
     def place(text: str) -> torch.Tensor:
         return places[tiny.tokenizer(text, add_special_tokens=False)["input_ids"]].mean(0)
@@ -141,28 +141,28 @@ def test_words_start_out_near_words_of_their_topic(tiny, monkeypatch):
 def test_what_is_told_about_topics_is_kept(tmp_path, tiny, monkeypatch):
     import torch
 
-    monkeypatch.setattr(pretrain, "TOPIC_STEPS", 5)
+    monkeypatch.setattr(begin, "TOPIC_STEPS", 5)
     monkeypatch.setattr(pretrain, "BATCH", 256)
     monkeypatch.setattr(pretrain, "WIDTHS", (64,))
     monkeypatch.setattr(pretrain, "can_compile", lambda: False)
     shutil.copytree(KNOWN["tiny"].place, tmp_path / "tokenizer", ignore=shutil.ignore_patterns("*.safetensors"))
     started = []
-    build = pretrain.build_model
+    build = begin.build_model
 
     def build_and_look(tokenizer):
         model = build(tokenizer)
         started.append({name: p.detach().to(torch.bfloat16).clone() for name, p in model.named_parameters()})
         return model
 
-    monkeypatch.setattr(pretrain, "build_model", build_and_look)
+    monkeypatch.setattr(begin, "build_model", build_and_look)
     made = pretrain.pretrain(tmp_path, 3, 1e-2, 7, 60)
     from safetensors.torch import load_file
 
     before, after = started[0], load_file(made / "model.safetensors")
-    told, heads = slice(1, 1 + pretrain.TOLD), slice(64, 192)
+    told, heads = slice(1, 1 + begin.TOLD), slice(64, 192)
     words, values = "model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight"
     assert torch.equal(after[words][:, told], before[words][:, told])
-    assert not torch.equal(after[words][:, 1 + pretrain.TOLD :], before[words][:, 1 + pretrain.TOLD :])
+    assert not torch.equal(after[words][:, 1 + begin.TOLD :], before[words][:, 1 + begin.TOLD :])
     assert torch.equal(after[values][heads], before[values][heads])
     assert not torch.equal(after[values][:64], before[values][:64])
 

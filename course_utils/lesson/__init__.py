@@ -1,7 +1,7 @@
 """For notebooks only: views, exercises and plots. Widgets and pictures, no logic that changes a score."""
 
 from course_utils.lesson.exercises import Exercise, blind_vote, load_exercises, load_quiz
-from course_utils.lesson.plots import plot_shares, plot_sizes
+from course_utils.lesson.plots import plot_counts, plot_shares, plot_sizes
 from course_utils.lesson.view import (
     ask_all,
     ask_box,
@@ -13,6 +13,7 @@ from course_utils.lesson.view import (
     meet,
     reference_shares,
     show_misses,
+    show_table,
     show_text,
     side_by_side,
 )
@@ -30,10 +31,12 @@ __all__ = [
     "load_exercises",
     "load_quiz",
     "meet",
+    "plot_counts",
     "plot_shares",
     "plot_sizes",
     "reference_shares",
     "show_misses",
+    "show_table",
     "show_text",
     "side_by_side",
 ]

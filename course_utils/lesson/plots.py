@@ -116,5 +116,33 @@ def plot_sizes(models: Mapping[str, float], ours: str) -> str:
     )
 
 
+def plot_counts(title: str, rows: Mapping[str, float], unit: str, groups: str) -> str:
+    """One bar for each group, in the order given.
+
+    Args:
+        title: Title of the picture.
+        rows: Number by group.
+        unit: Label of the axis.
+        groups: What the groups are.
+
+    Returns:
+        The sentence that was printed.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.36 * max(len(rows), 1)))
+    for place, count in enumerate(rows.values()):
+        axes.barh(place, count, color=_COLOURS[0], edgecolor="white")
+        axes.text(count, place, f" {count:,.0f}", va="center", fontsize=9)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * max([*rows.values(), 1]))
+    axes.set_xlabel(unit)
+    axes.set_ylabel(groups)
+    axes.set_title(title, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _show(figure, f"{title}. " + ", ".join(f"{name}: {count:,.0f}" for name, count in rows.items()) + ".")
+
+
 def _amount(n: float) -> str:
     return f"{n / 1e9:,.3g} billion" if n >= 1e9 else f"{n / 1e6:,.3g} million"

@@ -7,7 +7,7 @@ something sensible on GitHub or in the static book. Limits: no logic; the outcom
 import html
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 from IPython import get_ipython
@@ -96,6 +96,23 @@ def show_text(text: str) -> None:
     """Show prose, wrapped at words; it is escaped, since it may come from data."""
     static = f'<blockquote style="white-space:pre-wrap;max-width:46em">{html.escape(text)}</blockquote>'
     display({"text/html": static, "text/plain": text}, raw=True)
+
+
+def show_table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Show rows as a table; every cell is escaped, since it may come from data.
+
+    Args:
+        rows: Cells by column name; the columns are those of the first row.
+    """
+    if not rows:
+        print("(nothing to show)")
+        return
+    head = list(rows[0])
+    cells = [[str(row.get(name, "")) for name in head] for row in rows]
+    columns = "".join(f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in head)
+    lines = "".join("<tr>" + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row) + "</tr>" for row in cells)
+    static = f"<table><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>"
+    display({"text/html": static, "text/plain": "\n".join(" | ".join(row) for row in [head, *cells])}, raw=True)
 
 
 def side_by_side(question: str, answers: Mapping[str, str]) -> None:
