@@ -554,15 +554,15 @@ FIRST_MIX = (
 )  # the first lessons: all short, so that many different ones fit into little time
 
 MIX = (
-    (understood, 10),
-    (general, 24),
+    (understood, 45),
+    (general, 45),
     (same_question, 2),
     (topic_of, 3),
     (say_differently, 2),
     (turns, 4),
-    (unknown, 9),
+    (unknown, 16),
     (reading, 14),
-    (house_paper, 18),
+    (house_paper, 20),
     (finding, 10),
     (steps, 4),
     (copying, 4),
