@@ -173,6 +173,7 @@ LIMIT = 85.0  # token-set ratio from which a training question counts as near a 
 _MARK = r"\[[a-z_]+-[0-9a-f]{4}\]"
 _HELLO = re.compile(rf"(?i)^(?:@|re: )?(?:dear|hi|hello|hey|good \w+|greetings|evening|morning|thanks|@)?[^.!?\n]{{0,40}}{_MARK}[^.!?\n]{{0,25}}[,:!.–-]*$")
 _BYE = re.compile(r"(?i)^(?:(?:kind|best|warm|many|with|yours|all|thank|thanks|regards|cheers|looking|rgds|greetings|sincerely|have|take|talk|until|respectfully)\b[^.?]{0,50}[,.!]?)$")
+_WROTE = re.compile(r"(?i)^on .{4,80} wrote:$")
 _VALUE = re.compile(r"\b[A-Z]{2,4}-\d{2,4}\b|\b\d+(?:[.,:]\d+)*\b")
 
 
@@ -209,8 +210,12 @@ def english_share(text: str) -> float:
 
 def tidy(text: str) -> str:
     """A message without greeting, sign-off and the marks of whom they named."""
-    lines = [line.strip() for line in text.split("\n")]
-    kept = [line for line in lines if line and not _HELLO.match(line) and not _BYE.match(line) and not re.fullmatch(rf"(?:{_MARK}[\s,]*)+", line)]
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    for k in range(len(lines) - 1):
+        if _BYE.match(lines[k]) and re.match(_MARK, lines[k + 1]):
+            lines = lines[:k]  # what comes after a signature is footers and quotes
+            break
+    kept = [line for line in lines if not _HELLO.match(line) and not _WROTE.match(line) and not _BYE.match(line) and not re.fullmatch(rf"(?:{_MARK}[\s,]*)+", line)]
     return re.sub(r"\s+", " ", " ".join(kept)).strip()
 
 
@@ -249,7 +254,7 @@ def contradicted(threads: Sequence[Thread], papers: dict) -> dict[str, str]:
     library, by_topic = Library(papers), defaultdict(list)
     for thread in threads:
         if thread.topic:
-            by_topic[thread.topic].append((thread, set(_VALUE.findall(re.sub(_MARK, " ", thread.turns[-1].text)))))
+            by_topic[thread.topic].append((thread, set(_VALUE.findall(re.sub(_MARK, " ", tidy(thread.turns[-1].text))))))
     wrong = {}
     for rows in by_topic.values():
         paper, section = library.find(" ".join(t.turns[-1].text for t, _ in rows[:40]), 1)[0]
