@@ -14,7 +14,7 @@ import time
 from itertools import accumulate
 from pathlib import Path
 
-from course_utils.chat import ROLES, encode
+from course_utils.chat import END, ROLES, encode
 from course_utils.models import use_causal_attention
 from course_utils.records import read_json, write_json
 from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
@@ -66,8 +66,8 @@ class Batches:
     """Endless batches of generated conversations, in a few fixed shapes.
 
     Each is its number, token ids, weights (how much each token counts: 0 if it is not the assistant's, `STRESS` if it says what
-    is asked, otherwise 1) and kinds (at the assistant's marks the number of what the answer is about, if it is known; otherwise
-    -100), all of shape (rows, width), and aims, of shape (rows, 2): where the last answer begins, and where what it repeats ends;
+    is asked, otherwise 1) and kinds (from the assistant's mark to the end of its answer the number of what it is about, if it is
+    known; otherwise -100), all of shape (rows, width), and aims, of shape (rows, 2): where the last answer begins, and where what it repeats ends;
     see `place_of`.
 
     Args:
@@ -89,7 +89,7 @@ class Batches:
         import torch
 
         number, numbers, mark = 0, kinds(corpus.material()), self.tokenizer.convert_tokens_to_ids(ROLES[-1])
-        stop = self.tokenizer.convert_tokens_to_ids(".")
+        stop, end = (self.tokenizer.convert_tokens_to_ids(mark) for mark in (".", END))
         waiting: dict[int, list] = {width: [] for width in WIDTHS}
         streams = [corpus.stream(self.seed, stage) for stage in range(len(skills.STAGES))]
         while True:
@@ -116,12 +116,13 @@ class Batches:
                         about[i, k] = kind_of(numbers, message["content"])
                         if about[i, k] >= 0:
                             weights[i, k + 1 : row.ids.index(stop, k) + 1] = STRESS
+                            about[i, k : row.ids.index(end, k)] = about[i, k].item()
                     absent = messages[-1]["content"] in (*skills.NOT_IN_DOCUMENT, skills.NONE_OF_THEM)
                     aims[i] = torch.tensor((k, place_of(row.ids[:k], row.ids[k + 1 : -1], absent)))
                 yield number, ids, weights, about, aims
 
 
-def loss_of(school, ids, places, wanted, weights, marks, about, aims):
+def loss_of(school, ids, places, wanted, weights, marks, about, share, aims):
     """The model's loss, and the losses of the two helpers.
 
     Args:
@@ -131,8 +132,9 @@ def loss_of(school, ids, places, wanted, weights, marks, about, aims):
             computed there.
         wanted: The tokens that come next there, shape (n,).
         weights: What each counts, shape (n,).
-        marks: Where the assistant begins, as indices into the flattened rows, shape (m,).
-        about: The number of what it speaks about, or -100, shape (m,).
+        marks: Where the assistant speaks about something that has a number, as indices into the flattened rows, shape (m,).
+        about: The number, or -100, shape (m,).
+        share: The share of rows in which it does, shape ().
         aims: Where the last answer begins and where what it repeats ends, or -100, shape (rows, 2).
     """
     import torch
@@ -150,21 +152,21 @@ def loss_of(school, ids, places, wanted, weights, marks, about, aims):
     words = functional.linear(inner.norm(hidden).flatten(0, 1)[places], school["model"].lm_head.weight).float()
     loss = (functional.cross_entropy(words, wanted, reduction="none") * weights).sum()
     guessed = school["guess"](read[GUESS_AT].flatten(0, 1)[marks]).float()
-    right = functional.cross_entropy(guessed, about, reduction="sum", label_smoothing=0.1) / len(ids)
+    right = functional.cross_entropy(guessed, about, reduction="sum", label_smoothing=0.1) / (about >= 0).sum().clamp(min=1)
     asking = school["asking"](read[SEEK_AT][torch.arange(len(ids), device=ids.device), aims[:, 0]])
     looks = (school["offering"](read[SEEK_AT]) @ asking[:, :, None])[:, :, 0].float() / asking.shape[1] ** 0.5
     looks = looks.masked_fill(order >= aims[:, :1], -1e4)
     found = functional.cross_entropy(looks, aims[:, 1], reduction="sum") / len(ids)
-    return loss + GUESS * right + SEEK * found
+    return loss + GUESS * share * right + SEEK * found
 
 
 def known(about):
-    """Where the assistant begins to speak about something that has a number, and the numbers, as `loss_of` takes them."""
+    """Where the assistant speaks about something that has a number, the numbers, and the share of rows, as `loss_of` takes them."""
     import torch
 
     marks = (about.flatten() >= 0).nonzero()[:, 0]
-    numbers = torch.nn.functional.pad(about.flatten()[marks], (0, -len(marks) % 64), value=-100)
-    return torch.nn.functional.pad(marks, (0, -len(marks) % 64)), numbers
+    numbers = torch.nn.functional.pad(about.flatten()[marks], (0, -len(marks) % 256), value=-100)
+    return torch.nn.functional.pad(marks, (0, -len(marks) % 256)), numbers, (about >= 0).any(1).float().mean()
 
 
 def chosen(ids, counts, asked: float):
@@ -197,7 +199,7 @@ def build_school(model):
     """The model, and beside it two helpers that are trained along and thrown away afterwards.
 
     They read the middle of the model, so that the layers above can use what they ask for (multi-task learning, R. Caruana,
-    1997). *guess* names what is asked, at the mark after which the assistant speaks: one clear signal for every wording, so
+    1997). *guess* names what is asked, from the mark after which the assistant speaks on: one clear signal for every wording, so
     that the model has settled on the question before it answers. *asking* and *offering* point from that mark to the end of
     the sentence that the answer repeats (pointer networks, O. Vinyals and others, 2015), so that it has found the place.
     """
