@@ -6,10 +6,10 @@ import pytest
 
 from course_utils import lesson
 from course_utils.lesson import exercises, view
-from course_utils.records import Question
+from course_utils.records import Question, SetAside, Thread
 from course_utils.score import by_coin
 from course_utils.settings import ROOT, CourseError
-from course_utils.sources import read_facts
+from course_utils.sources import RAW, read_facts, read_pile
 from course_utils.verdict import MISSES, kind_of_miss
 
 NUMBERS = sorted(p.stem.removeprefix("ex") for p in (ROOT / "notebooks" / "exercises").glob("ex*.py"))
@@ -25,7 +25,21 @@ def best_gain() -> tuple[str, float, int]:
     return max(gains, key=lambda gain: gain[1])
 
 
+def set_aside() -> tuple[float, float, float]:
+    """Per cent of ticket rows that were set aside: of all, of those that were read, and of the whole pile."""
+    rows = list(read_pile(RAW))
+    lost = [r for r in rows if isinstance(r, SetAside)]
+    tickets = sum(r.file.endswith("tickets.jsonl") for r in lost)
+    read = sum(isinstance(r, Thread) and r.source == "tickets" for r in rows)
+    return 100 * tickets / (read + tickets), 100 * tickets / read, 100 * len(lost) / len(rows)
+
+
 DESK, POINTS, COUNT = best_gain()
+SHARE, OF_READ, OF_ALL = set_aside()
+ROW = (
+    '{"ticket": "T-90001", "customer": "4711", "name": "A. Person", "email": "a@example.com", "created": "2026-02-03T09:15", '
+    '"topic": "export", "subject": "Export", "body": "The export stops.", "reply": "", "agent": "B"}'
+)
 FULL = "Primary caregivers get 16 weeks, secondary caregivers 8 weeks; hand in Form HR-205 at least 30 days before."
 # For each exercise: what a solution gives, and the commonest misconceptions with a word of the message that must catch them.
 CASES = {
@@ -69,6 +83,30 @@ CASES = {
         "solution": ([2, 3, 1, 4],),
         "also": [((2, 3, 1, 4),)],
         "mistakes": [(([2, 1, 3, 4],), "process"), (([1, 3, 2, 4],), "templates"), (([2, 3, 1, 1],), "where the text goes")],
+    },
+    "03.1": {
+        "solution": (SHARE, RAW),
+        "also": [(round(SHARE, 1), str(RAW))],
+        "mistakes": [((SHARE / 100, RAW), "between 0 and 1"), ((OF_READ, RAW), "that were read"), ((OF_ALL, RAW), "chats and mail")],
+    },
+    "03.2": {
+        "solution": (["yes", "no", "yes", "ask", "no"],),
+        "also": [(["Yes", "No", "Yes", "Ask", "No"],)],
+        "mistakes": [
+            ((["yes", "yes", "yes", "ask", "no"],), "in confidence"),
+            ((["yes", "no", "yes", "yes", "no"],), "somebody else's text"),
+            ((["yes", "no", "yes", "ask", "ask"],), "health"),
+            ((["yes", "no", "no", "ask", "no"],), "(c)"),
+        ],
+    },
+    "03.3": {
+        "solution": (ROW,),
+        "also": [(ROW + "\n",)],
+        "mistakes": [
+            ((ROW.replace('"4711"', "4711"),), "still set aside"),
+            ((ROW.replace("The export stops.", "?"),), "is lost"),
+            ((ROW[:-1],), "still set aside"),
+        ],
     },
 }
 

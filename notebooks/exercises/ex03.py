@@ -20,14 +20,16 @@ def _share(share: float, folder: str | Path) -> str | None:
     tickets = [row for row in lost if row.file.endswith("tickets.jsonl")]
     read = sum(isinstance(row, Thread) and row.source == "tickets" for row in rows)
     right = 100 * len(tickets) / (read + len(tickets))
-    if abs(share - right) <= 0.06:
+    slips = (
+        (len(tickets) / read, "you divided by the rows that were read. The rows that there are include those that were set aside."),
+        (len(lost) / len(rows), "that is the share of all rows, chats and mail included. Count tickets only, above and below the line."),
+        (right / 10_000, "that is a share between 0 and 1; per cent is a hundred times as much."),
+    )
+    slip = next((text for value, text in slips if abs(share - 100 * value) < 1e-6), None)
+    if slip and abs(share - right) > 1e-6:
+        return slip
+    if abs(share - right) <= 0.06:  # rounded to one place
         return None
-    if abs(100 * share - right) <= 0.06:
-        return "that is a share between 0 and 1; per cent is a hundred times as much."
-    if read and abs(share - 100 * len(tickets) / read) <= 0.02:
-        return "you divided by the rows that were read. The rows that there are include those that were set aside."
-    if abs(share - 100 * len(lost) / len(rows)) <= 0.06:
-        return "that is the share of all rows, chats and mail included. Count tickets only, above and below the line."
     return "divide the ticket rows that were set aside by all ticket rows: those and the ones that were read."
 
 
