@@ -82,6 +82,7 @@ CUES = (
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? (?P<name>{N}(?: {N}){{0,2}})",
     rf"(?im:^[^\n]{{0,40}}\b(?:regards|wishes|greetings|sincerely|thanks|best|cheers|advance|weekend|reply|day|faithfully|rgds|truly|care|soon)[,.!]?[ \t]*\n+)(?P<name>{N}(?: {N}){{0,2}})(?=[ \t]*(?:\n|$))",
 )
+PUBLISHED = ("email", "phone", "salary", "contract_value")  # what the company's papers state of these kinds is public
 NOT_AFTER_NAME = {"i", "you", "we", "they", "he", "she", "it", "the", "a", "an", "this", "that", "my", "our", "your", "there", "all", "any"}
 BEFORE_MONTH = {"in", "of", "by", "since", "until", "till", "early", "late", "mid", "next", "last", "this", "before", "after", "during", "from", "to"}
 
@@ -212,7 +213,7 @@ class Scrubber:
             people: Who took part according to the record: names and addresses.
         """
         found = [Span(r.start, r.end, r.entity_type) for r in self._engine.analyze(text, language="en")]
-        found = [s for s in found if s.kind not in ("email", "phone") or text[s.start : s.end].strip() not in papers_text()]
+        found = [s for s in found if s.kind not in PUBLISHED or text[s.start : s.end].strip() not in papers_text()]
         found += [Span(*m.span(), "margin") for m in SHARE.finditer(text) if m[1] not in published_shares()]
         return _merged(text, found + self._find_names(text, people))
 
