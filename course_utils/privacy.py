@@ -203,7 +203,7 @@ class Scrubber:
         for name in self._names:
             for part in name.split():
                 self._by_part[part].add(name)
-        self._staff = {row.name.split()[0] for row in self.roster if row.role == "staff"}
+        self._staff = {row.name.lower() for row in self.roster if row.role == "staff"}
 
     def find(self, text: str, people: Sequence[str] = ()) -> list[Span]:
         """Everything that must not stay in a text, in order and without overlaps.
@@ -220,7 +220,8 @@ class Scrubber:
     def _find_names(self, text: str, people: Sequence[str]) -> list[Span]:
         words = [(m.start(), m.end(), m[0]) for m in re.finditer(r"[^\W\d_][\w'’-]*", text)]
         own = {p.lower(): p for p in people if "@" not in p}
-        parts = {part for name in own.values() for part in name.split()} | self._staff
+        parts = {part for name in own.values() for part in name.split()}
+        parts |= {self._names[name].split()[0] for name in self._staff}
         ordinary, house, found = ordinary_words(), house_words(), []
         for k, (start, end, word) in enumerate(words):
             if k + 1 < len(words) and text[end : words[k + 1][0]] in (" ", "  "):
@@ -243,19 +244,31 @@ class Scrubber:
         near |= {name for name in own if first.lower() in name.split() or last.lower() in name.split()}
         return any(fuzz.ratio(pair, name) >= 88 for name in near)
 
-    def pseudonym(self, kind: str, value: str) -> str:
-        """The same stand-in for the same value, such as "[name-3f2a]"."""
+    def pseudonym(self, kind: str, value: str, people: Sequence[str] = ()) -> str:
+        """The same stand-in for the same value, such as "[name-3f2a]"; first names and slips count as their person's."""
         plain = re.sub(r"\W+", " ", value).strip().lower()
         if kind == "name":
-            plain = next(iter(self._by_part.get(plain.split()[-1] if plain else "", {plain})), plain) if " " in plain else plain
+            plain = self._whose(plain, people)
         digest = hmac.new(self.key, f"{kind}:{plain}".encode(), hashlib.sha256).hexdigest()
         return f"[{kind}-{digest[:4]}]"
+
+    def _whose(self, name: str, people: Sequence[str]) -> str:
+        """The person whom a name means, as far as record and roster tell; otherwise the name itself."""
+        from rapidfuzz import fuzz
+
+        own = [p.lower() for p in people if "@" not in p]
+        known = [n for part in name.split() for n in (*self._by_part.get(part, ()), *(o for o in own if part in o.split()))]
+        if " " in name:
+            best = max(sorted(set(known)), key=lambda n: fuzz.ratio(name, n), default=name)
+            return best if fuzz.ratio(name, best) >= 80 else name
+        first = [o for o in own if name in o.split()] or [n for n in sorted(self._names) if n.split()[0] == name and n in self._staff]
+        return first[0] if first else name
 
     def clean_text(self, text: str, people: Sequence[str] = ()) -> tuple[str, Counter]:
         """The text with pseudonyms, and how many of each kind were put in."""
         parts, at, counts = [], 0, Counter()
         for span in self.find(text, people):
-            parts += [text[at : span.start], self.pseudonym(span.kind, text[span.start : span.end])]
+            parts += [text[at : span.start], self.pseudonym(span.kind, text[span.start : span.end], people)]
             at = span.end
             counts[span.kind] += 1
         return "".join(parts) + text[at:], counts
