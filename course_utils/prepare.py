@@ -171,8 +171,12 @@ NEAR = 90.0  # ratio from which two texts of one customer count as the same
 MOST = 40  # examples of one topic
 LIMIT = 85.0  # token-set ratio from which a training question counts as near a test question
 _MARK = r"\[[a-z_]+-[0-9a-f]{4}\]"
-_HELLO = re.compile(rf"(?i)^(?:@|re: )?(?:dear|hi|hello|hey|good \w+|greetings|evening|morning|thanks|@)?[^.!?\n]{{0,40}}{_MARK}[^.!?\n]{{0,25}}[,:!.–-]*$")
-_BYE = re.compile(r"(?i)^(?:(?:kind|best|warm|many|with|yours|all|thank|thanks|regards|cheers|looking|rgds|greetings|sincerely|have|take|talk|until|respectfully)\b[^.?]{0,50}[,.!]?)$")
+_HELLO = re.compile(
+    rf"(?i)^(?:@|re: )?(?:dear|hi|hello|hey|good \w+|greetings|evening|morning|thanks|@)?[^.!?\n]{{0,40}}{_MARK}[^.!?\n]{{0,25}}[,:!.–-]*$"
+)
+_BYE = re.compile(
+    r"(?i)^(?:(?:kind|best|warm|many|with|yours|all|thank|thanks|regards|cheers|looking|rgds|greetings|sincerely|have|take|talk|until|respectfully)\b[^.?]{0,50}[,.!]?)$"
+)
 _WROTE = re.compile(r"(?i)^on .{4,80} wrote:$")
 _VALUE = re.compile(r"\b[A-Z]{2,4}-\d{2,4}\b|\b\d+(?:[.,:]\d+)*\b")
 
@@ -215,7 +219,14 @@ def tidy(text: str) -> str:
         if _BYE.match(lines[k]) and re.match(_MARK, lines[k + 1]):
             lines = lines[:k]  # what comes after a signature is footers and quotes
             break
-    kept = [line for line in lines if not _HELLO.match(line) and not _WROTE.match(line) and not _BYE.match(line) and not re.fullmatch(rf"(?:{_MARK}[\s,]*)+", line)]
+    kept = [
+        line
+        for line in lines
+        if not _HELLO.match(line)
+        and not _WROTE.match(line)
+        and not _BYE.match(line)
+        and not re.fullmatch(rf"(?:{_MARK}[\s,]*)+", line)
+    ]
     return re.sub(r"\s+", " ", " ".join(kept)).strip()
 
 
@@ -299,12 +310,21 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
 
     step("answered by staff", lambda t: None if t.source != "papers" and t.turns[-1].speaker == "staff" and t.turns[0].speaker == "customer"
          else ("nobody of ours answered it", "Use it once it is answered."))  # fmt: skip
-    step("English", lambda t: None if english_share(t.turns[0].text) >= 0.4 else ("not in English", "Train that language on its own."))
+    step(
+        "English",
+        lambda t: None if english_share(t.turns[0].text) >= 0.4 else ("not in English", "Train that language on its own."),
+    )
     step("whole", lambda t: ("cut off", "Export it again.") if "[truncated]" in t.turns[0].text else None)
     done.duplicates = duplicates(kept)
-    step("without duplicates", lambda t: (f"repeats {done.duplicates[t.id]}", "Nothing to do.") if t.id in done.duplicates else None)
+    step(
+        "without duplicates",
+        lambda t: (f"repeats {done.duplicates[t.id]}", "Nothing to do.") if t.id in done.duplicates else None,
+    )
     wrong = contradicted(kept, papers)
-    step("not contradicted by the papers", lambda t: (wrong[t.id], "Correct the answer, or the paper.") if t.id in wrong else None)
+    step(
+        "not contradicted by the papers",
+        lambda t: (wrong[t.id], "Correct the answer, or the paper.") if t.id in wrong else None,
+    )
     room: Counter = Counter()
     for thread in kept:
         example = _conversation(thread)
@@ -338,7 +358,9 @@ def _conversation(thread: Thread) -> Example | None:
     return Example(id=thread.id, messages=messages, topic=thread.topic or "chat", kind="conversation", source=thread.source)
 
 
-def split(examples: Sequence[Example], groups: dict[str, str], share: float = 0.1, seed: int = 7) -> tuple[list[Example], list[Example]]:
+def split(
+    examples: Sequence[Example], groups: dict[str, str], share: float = 0.1, seed: int = 7
+) -> tuple[list[Example], list[Example]]:
     """Training and validation examples, so that no customer stands on both sides."""
     names = sorted(set(groups.values()))
     held = set(random.Random(seed).sample(names, round(share * len(names))))
@@ -374,7 +396,12 @@ def too_near(test: Sequence[str], training: Sequence[str], limit: float = LIMIT)
 
 def frozen_questions() -> list[str]:
     """Every question of every frozen set that a training file must stay away from."""
-    return [q.text for path in sorted(QUESTIONS.glob("*_test.jsonl")) if not path.name.startswith("skills") for q in read_rows(path, Question)]
+    return [
+        q.text
+        for path in sorted(QUESTIONS.glob("*_test.jsonl"))
+        if not path.name.startswith("skills")
+        for q in read_rows(path, Question)
+    ]
 
 
 def audit(examples: Sequence[Example], test: Sequence[str]) -> tuple[list[Example], list[tuple[str, str, float]]]:

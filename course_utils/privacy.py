@@ -83,8 +83,45 @@ CUES = (
     rf"(?im:^[^\n]{{0,40}}\b(?:regards|wishes|greetings|sincerely|thanks|best|cheers|advance|weekend|reply|day|faithfully|rgds|truly|care|soon)[,.!]?[ \t]*\n+)(?P<name>{N}(?: {N}){{0,2}})(?=[ \t]*(?:\n|$))",
 )
 PUBLISHED = ("email", "phone", "salary", "contract_value")  # what the company's papers state of these kinds is public
-NOT_AFTER_NAME = {"i", "you", "we", "they", "he", "she", "it", "the", "a", "an", "this", "that", "my", "our", "your", "there", "all", "any"}
-BEFORE_MONTH = {"in", "of", "by", "since", "until", "till", "early", "late", "mid", "next", "last", "this", "before", "after", "during", "from", "to"}
+NOT_AFTER_NAME = {
+    "i",
+    "you",
+    "we",
+    "they",
+    "he",
+    "she",
+    "it",
+    "the",
+    "a",
+    "an",
+    "this",
+    "that",
+    "my",
+    "our",
+    "your",
+    "there",
+    "all",
+    "any",
+}
+BEFORE_MONTH = {
+    "in",
+    "of",
+    "by",
+    "since",
+    "until",
+    "till",
+    "early",
+    "late",
+    "mid",
+    "next",
+    "last",
+    "this",
+    "before",
+    "after",
+    "during",
+    "from",
+    "to",
+}
 
 
 ALSO_WORDS = frozenset(
@@ -162,16 +199,29 @@ def _presidio(kinds: dict[str, tuple[str, ...]]):
         def analyze(self, text, entities, nlp_artifacts=None):
             if sum(c.isdigit() for c in text) < 7:
                 return []
-            found = {(m.start, m.end) for region in ("GB", "US", "DE") for m in phonenumbers.PhoneNumberMatcher(text, region, leniency=1)}
+            found = {
+                (m.start, m.end)
+                for region in ("GB", "US", "DE")
+                for m in phonenumbers.PhoneNumberMatcher(text, region, leniency=1)
+            }
             return [RecognizerResult("phone", start, end, 0.6) for start, end in found]
 
     made = [
         PatternRecognizer(
-            supported_entity=kind, name=kind, patterns=[Pattern(f"{kind} {k}", p, 0.6) for k, p in enumerate(found)], global_regex_flags=0
+            supported_entity=kind,
+            name=kind,
+            patterns=[Pattern(f"{kind} {k}", p, 0.6) for k, p in enumerate(found)],
+            global_regex_flags=0,
         )
         for kind, found in kinds.items()
     ]
-    made.append(Card(supported_entity="card", name="card", patterns=[Pattern("card", r"\b[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,4}\b", 0.6)]))
+    made.append(
+        Card(
+            supported_entity="card",
+            name="card",
+            patterns=[Pattern("card", r"\b[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,4}\b", 0.6)],
+        )
+    )
     made += [Phone(supported_entities=["phone"], name="phone"), IbanRecognizer(supported_entity="iban")]
     engine = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "no_op"}])
     return AnalyzerEngine(registry=RecognizerRegistry(recognizers=made), nlp_engine=engine)
@@ -261,7 +311,9 @@ class Scrubber:
         if " " in name:
             best = max(sorted(set(known)), key=lambda n: fuzz.ratio(name, n), default=name)
             return best if fuzz.ratio(name, best) >= 80 else name
-        first = [o for o in own if name in o.split()] or [n for n in sorted(self._names) if n.split()[0] == name and n in self._staff]
+        first = [o for o in own if name in o.split()] or [
+            n for n in sorted(self._names) if n.split()[0] == name and n in self._staff
+        ]
         return first[0] if first else name
 
     def clean_text(self, text: str, people: Sequence[str] = ()) -> tuple[str, Counter]:
@@ -335,7 +387,9 @@ def _cued(text: str, house: frozenset[str], ordinary: frozenset[str]) -> list[tu
             start, end = match.span("name")
             kept = []
             for word in regex.finditer(N, match["name"]):
-                if word[0] in house or (word[0].lower() in ordinary and len(match["name"].split()) == 1 and end < len(text) and text[end] == " "):
+                if word[0] in house or (
+                    word[0].lower() in ordinary and len(match["name"].split()) == 1 and end < len(text) and text[end] == " "
+                ):
                     break
                 kept.append(word.end())
             if kept:

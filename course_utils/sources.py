@@ -188,7 +188,9 @@ def read_roster(folder: str | Path = RAW) -> list[Roster]:
     rows = list(csv.DictReader(io.StringIO(decoded(path.read_bytes())[0])))
     missing = [name for name in Roster.model_fields if rows and name not in rows[0]]
     if missing:
-        raise CourseError(f"{shown(path)} has no column {missing[0]!r}.", f"It needs {', '.join(Roster.model_fields)}.", "Add it.")
+        raise CourseError(
+            f"{shown(path)} has no column {missing[0]!r}.", f"It needs {', '.join(Roster.model_fields)}.", "Add it."
+        )
     return [Roster(**{name: row[name] or "" for name in Roster.model_fields}) for row in rows]
 
 
@@ -204,7 +206,9 @@ def read_pile(folder: str | Path = RAW) -> Iterator[Thread | SetAside]:
     papers = sorted((folder / "papers").glob("*.md"))
     if not there and not papers:
         raise CourseError(
-            f"{shown(folder)} holds no pile.", f"It would be {', '.join(readers)} or papers/*.md.", "Name the right folder with --raw."
+            f"{shown(folder)} holds no pile.",
+            f"It would be {', '.join(readers)} or papers/*.md.",
+            "Name the right folder with --raw.",
         )
     for path in there:
         yield from readers[path.name](path)
@@ -295,7 +299,9 @@ def read_chats(path: Path) -> Iterator[Thread | SetAside]:
                 chat = []
             chat.append(row)
     except csv.Error as error:
-        yield SetAside(file=shown(path), line=table.line_num, field="row", reason=str(error), fix="Export the file again as CSV.")
+        yield SetAside(
+            file=shown(path), line=table.line_num, field="row", reason=str(error), fix="Export the file again as CSV."
+        )
     if chat:
         yield _chat(chat, staff)
 
@@ -303,7 +309,10 @@ def read_chats(path: Path) -> Iterator[Thread | SetAside]:
 def _chat(rows: list[dict[str, str]], staff: set[str]) -> Thread:
     first = rows[0]["speaker"]
     turns = [
-        Turn(speaker="staff" if row["speaker"] in staff or (not staff and row["speaker"] != first) else "customer", text=row["text"].strip())
+        Turn(
+            speaker="staff" if row["speaker"] in staff or (not staff and row["speaker"] != first) else "customer",
+            text=row["text"].strip(),
+        )
         for row in rows
     ]
     return Thread(
@@ -322,7 +331,12 @@ def read_mail(path: Path) -> Iterator[Thread | SetAside]:
             text = _mail_text(message)
             if not text.strip():
                 yield SetAside(
-                    file=shown(path), line=number, field="body", reason="no text in it", fix="Leave it out, or export it again.", raw=name
+                    file=shown(path),
+                    line=number,
+                    field="body",
+                    reason="no text in it",
+                    fix="Leave it out, or export it again.",
+                    raw=name,
                 )
                 continue
             heads = [str(make_header(decode_header(str(message[h])))) for h in ("From", "To", "Cc") if message[h]]
@@ -331,10 +345,17 @@ def read_mail(path: Path) -> Iterator[Thread | SetAside]:
             turns = _mail_turns(text, "staff" if ours else "customer")
             if turns:
                 yield Thread(
-                    id=name, source="mail", topic=str(message["X-Topic"] or ""), created=str(message["Date"] or ""), people=people, turns=turns
+                    id=name,
+                    source="mail",
+                    topic=str(message["X-Topic"] or ""),
+                    created=str(message["Date"] or ""),
+                    people=people,
+                    turns=turns,
                 )
             else:
-                yield SetAside(file=shown(path), line=number, field="body", reason="only marks in it", fix="Leave it out.", raw=name)
+                yield SetAside(
+                    file=shown(path), line=number, field="body", reason="only marks in it", fix="Leave it out.", raw=name
+                )
     finally:
         box.close()
 
@@ -358,7 +379,9 @@ def _mail_turns(text: str, speaker: str) -> list[Turn]:
     """The earlier turn that is quoted, if any, and then what was written."""
     own, quoted = [], []
     for line in text.replace("\r\n", "\n").split("\n"):
-        (quoted if line.startswith(">") else own).append(line.removeprefix(">").removeprefix(" ") if line.startswith(">") else line)
+        (quoted if line.startswith(">") else own).append(
+            line.removeprefix(">").removeprefix(" ") if line.startswith(">") else line
+        )
     other = "customer" if speaker == "staff" else "staff"
     made = [(other, "\n".join(quoted).strip()), (speaker, "\n".join(own).strip())]
     return [Turn(speaker=who, text=words) for who, words in made if words]

@@ -87,7 +87,11 @@ CASES = {
     "03.1": {
         "solution": (SHARE, RAW),
         "also": [(round(SHARE, 1), str(RAW))],
-        "mistakes": [((SHARE / 100, RAW), "between 0 and 1"), ((OF_READ, RAW), "that were read"), ((OF_ALL, RAW), "chats and mail")],
+        "mistakes": [
+            ((SHARE / 100, RAW), "between 0 and 1"),
+            ((OF_READ, RAW), "that were read"),
+            ((OF_ALL, RAW), "chats and mail"),
+        ],
     },
     "03.2": {
         "solution": (["yes", "no", "yes", "ask", "no"],),

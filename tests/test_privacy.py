@@ -22,7 +22,18 @@ def held_out(tmp_path_factory):
     """Threads, ledger and scrubber of a pile that nothing was built on."""
     folder = tmp_path_factory.mktemp("pile")
     sentences = ROOT / "tests" / "pile" / "personal_test.jsonl"
-    run = [sys.executable, DATA / "raw" / "make.py", "--out", folder, "--seed", "2026", "--personal", sentences, "--new-names", "0.6"]
+    run = [
+        sys.executable,
+        DATA / "raw" / "make.py",
+        "--out",
+        folder,
+        "--seed",
+        "2026",
+        "--personal",
+        sentences,
+        "--new-names",
+        "0.6",
+    ]
     subprocess.run(run, check=True, capture_output=True)
     threads = [row for row in read_pile(folder) if isinstance(row, Thread)]
     ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]

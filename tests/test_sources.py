@@ -11,7 +11,11 @@ from course_utils.records import SetAside, Thread
 from course_utils.settings import DATA, CourseError
 from course_utils.sources import CHAT_COLUMNS, TICKET_FIELDS, decoded, read_pile, read_roster, without_html
 
-GOOD = {name: f"some {name}" for name in TICKET_FIELDS} | {"ticket": "T-1", "body": "It does not start.", "reply": "Please wait."}
+GOOD = {name: f"some {name}" for name in TICKET_FIELDS} | {
+    "ticket": "T-1",
+    "body": "It does not start.",
+    "reply": "Please wait.",
+}
 CHAT = ["C-1", "4000001", "2026-01-02T10:00", "Ann Loxley", "It does not start."]
 HEAD = ",".join(CHAT_COLUMNS)
 
@@ -76,7 +80,9 @@ BAD_MAILS = {
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("tickets.jsonl", d) for d in BAD_TICKETS.values()] + [("chats.csv", d) for d in BAD_CHATS.values()] + [("mail.mbox", d) for d in BAD_MAILS.values()],
+    [("tickets.jsonl", d) for d in BAD_TICKETS.values()]
+    + [("chats.csv", d) for d in BAD_CHATS.values()]
+    + [("mail.mbox", d) for d in BAD_MAILS.values()],
     ids=[*BAD_TICKETS, *BAD_CHATS, *BAD_MAILS],
 )
 def test_what_is_broken_is_set_aside_with_file_line_and_fix(tmp_path, name, data):
@@ -105,10 +111,13 @@ ODD = {
     "HTML body": ("tickets.jsonl", json.dumps(GOOD | {"body": "<p>It <b>fails</b></p>"}).encode()),
     "emoji": ("tickets.jsonl", json.dumps(GOOD | {"body": "Help \U0001f600"}, ensure_ascii=False).encode()),
     "very long": ("tickets.jsonl", json.dumps(GOOD | {"body": "word " * 50_000}).encode()),
-    "right to left": ("tickets.jsonl", json.dumps(GOOD | {"body": "\u0645\u0631\u062d\u0628\u0627"}, ensure_ascii=False).encode()),
+    "right to left": (
+        "tickets.jsonl",
+        json.dumps(GOOD | {"body": "\u0645\u0631\u062d\u0628\u0627"}, ensure_ascii=False).encode(),
+    ),
     "one letter": ("tickets.jsonl", json.dumps(GOOD | {"body": "?"}).encode()),
     "angle brackets that are no HTML": ("tickets.jsonl", json.dumps(GOOD | {"body": "a < b and c > d"}).encode()),
-    "escaped characters": ("tickets.jsonl", json.dumps(GOOD | {"body": "tab\tquote\"slash\\"}).encode()),
+    "escaped characters": ("tickets.jsonl", json.dumps(GOOD | {"body": 'tab\tquote"slash\\'}).encode()),
     "zero width": ("tickets.jsonl", json.dumps(GOOD | {"body": "a\u200bb"}).encode()),
     "chat": ("chats.csv", f"{HEAD}\r\n{','.join(CHAT)}\r\n".encode()),
     "chat with Unix line ends": ("chats.csv", f"{HEAD}\n{','.join(CHAT)}\n".encode()),
@@ -118,7 +127,10 @@ ODD = {
     "chat in cp1252": ("chats.csv", f"{HEAD}\n{','.join(CHAT[:4])},Gr\u00fc\u00dfe\n".encode("cp1252")),
     "chat in UTF-16": ("chats.csv", f"{HEAD}\n{','.join(CHAT)}\n".encode("utf-16")),
     "chat with a mark": ("chats.csv", b"\xef\xbb\xbf" + f"{HEAD}\n{','.join(CHAT)}\n".encode()),
-    "chat with columns in another order": ("chats.csv", ("text,speaker,time,customer,chat\n" + ",".join(reversed(CHAT))).encode()),
+    "chat with columns in another order": (
+        "chats.csv",
+        ("text,speaker,time,customer,chat\n" + ",".join(reversed(CHAT))).encode(),
+    ),
     "chat with a column more": ("chats.csv", f"{HEAD},rating\n{','.join(CHAT)},5\n".encode()),
     "mail": ("mail.mbox", b"From a\nFrom: Ann <a@example.com>\nSubject: x\n\nHello\n"),
     "mail in Latin-1": ("mail.mbox", b"From a\nContent-Type: text/plain; charset=iso-8859-1\n\nGr\xfc\xdfe\n"),

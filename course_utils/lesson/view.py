@@ -110,7 +110,9 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
     head = list(rows[0])
     cells = [[str(row.get(name, "")) for name in head] for row in rows]
     columns = "".join(f'<th scope="col" style="text-align:left">{html.escape(name)}</th>' for name in head)
-    lines = "".join("<tr>" + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row) + "</tr>" for row in cells)
+    lines = "".join(
+        "<tr>" + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row) + "</tr>" for row in cells
+    )
     static = f"<table><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>"
     display({"text/html": static, "text/plain": "\n".join(" | ".join(row) for row in [head, *cells])}, raw=True)
 

@@ -33,7 +33,10 @@ ASKED = 0.1  # weight of the words that are not the assistant's, before the last
 
 def kinds(texts) -> dict[str, int]:
     """What an answer can begin with, numbered: the facet that is asked for, or last of all that nobody can know."""
-    return {**{facet.about: k for k, facet in enumerate(texts.facets)}, **dict.fromkeys(texts.unknown["answers"], len(texts.facets))}
+    return {
+        **{facet.about: k for k, facet in enumerate(texts.facets)},
+        **dict.fromkeys(texts.unknown["answers"], len(texts.facets)),
+    }
 
 
 def kind_of(numbers: dict[str, int], answer: str) -> int:

@@ -121,7 +121,9 @@ def aside(pile: Pile, where: str, who: people.Person) -> str:
         return capital(text.replace("{name}", name_in_text(pile, where, other, "name", known)))
     if kind == "first":
         other = rng.choice((rng.choice(pile.staff), who))
-        return capital(rng.choice(pile.personal["name_first"]).replace("{first}", pile.plant(where, "name", other.first, "roster")))
+        return capital(
+            rng.choice(pile.personal["name_first"]).replace("{first}", pile.plant(where, "name", other.first, "roster"))
+        )
     if kind == "intro":
         other, known = (who, "record") if rng.random() < 0.5 else (pile.stranger(), "cue")
         return capital(rng.choice(pile.personal["name_intro"]).replace("{name}", pile.plant(where, "name", other.name, known)))
@@ -139,7 +141,13 @@ def secret(pile: Pile, where: str) -> str:
     if kind == "internal_only":
         return pile.plant(where, kind, text)
     if kind == "contract_value":
-        amount = rng.choice((f"{rng.randint(11, 98)}0,000 euros", f"€{rng.randint(1, 4)}.{rng.randint(1, 9)} million", f"{rng.randint(12, 96)}k euros"))
+        amount = rng.choice(
+            (
+                f"{rng.randint(11, 98)}0,000 euros",
+                f"€{rng.randint(1, 4)}.{rng.randint(1, 9)} million",
+                f"{rng.randint(12, 96)}k euros",
+            )
+        )
         return text.replace("{company}", rng.choice(people.FIRMS)).replace("{amount}", pile.plant(where, kind, amount))
     if kind == "margin":
         return text.replace("{pct}", pile.plant(where, kind, f"{rng.randint(11, 68)}%"))
@@ -155,7 +163,10 @@ def greeting(pile: Pile, where: str, to: people.Person, known: str) -> str:
 
 def signature(pile: Pile, where: str, who: people.Person, known: str = "record") -> str:
     rng = pile.rng
-    lines = [rng.choice(pile.personal["closings"]), pile.plant(where, "name", rng.choice((who.name, who.name, who.first)), known)]
+    lines = [
+        rng.choice(pile.personal["closings"]),
+        pile.plant(where, "name", rng.choice((who.name, who.name, who.first)), known),
+    ]
     if rng.random() < 0.35:
         lines.append(pile.plant(where, "phone", who.phone))
     if rng.random() < 0.2:
@@ -231,7 +242,15 @@ def ticket(pile: Pile, k: int) -> dict:
     elif rng.random() < 0.05:
         text = f"<div><p>{text.replace(chr(10), '<br>')}</p>{rng.choice(pile.bits['html_bits'])}</div>"
         pile.flag(where, "html")
-    return {**row, "created": f"{when:%Y-%m-%dT%H:%M}", "topic": topic, "subject": subject, "body": text, "reply": answer, "agent": agent.name}
+    return {
+        **row,
+        "created": f"{when:%Y-%m-%dT%H:%M}",
+        "topic": topic,
+        "subject": subject,
+        "body": text,
+        "reply": answer,
+        "agent": agent.name,
+    }
 
 
 def tickets(pile: Pile, count: int) -> list[dict]:
@@ -265,7 +284,18 @@ def chats(pile: Pile, count: int) -> list[dict]:
         problem = rng.choice(matter["problems"])
         lines = [(who.name, f"{greeting(pile, where, agent, 'roster')} {problem}" if rng.random() < 0.4 else problem)]
         if rng.random() < 0.5:
-            lines.append((agent.name, rng.choice(("May I have your customer number, please?", "One moment, I will look it up.", "Can you tell me a little more?"))))
+            lines.append(
+                (
+                    agent.name,
+                    rng.choice(
+                        (
+                            "May I have your customer number, please?",
+                            "One moment, I will look it up.",
+                            "Can you tell me a little more?",
+                        )
+                    ),
+                )
+            )
             lines.append((who.name, aside(pile, where, who)))
         wrong = rng.random() < 0.05
         if wrong:
@@ -274,7 +304,15 @@ def chats(pile: Pile, count: int) -> list[dict]:
         if rng.random() < 0.5:
             lines.append((who.name, rng.choice(matter["small_talk"])))
         for n, (speaker, text) in enumerate(lines):
-            made.append({"chat": where, "customer": who.number, "time": f"{when + timedelta(minutes=n):%Y-%m-%dT%H:%M}", "speaker": speaker, "text": text})
+            made.append(
+                {
+                    "chat": where,
+                    "customer": who.number,
+                    "time": f"{when + timedelta(minutes=n):%Y-%m-%dT%H:%M}",
+                    "speaker": speaker,
+                    "text": text,
+                }
+            )
     return made
 
 

@@ -23,12 +23,29 @@ LAST = (
 ).split()
 STREETS = "Alder Birch Canal Dyer Elm Foundry Granary Harbour Ivy Juniper Kiln Lantern Mill Orchard Priory Quarry Rope Saddler Tannery Weir".split()
 WAYS = ("Street", "Road", "Lane", "Avenue", "Close", "Square")
-TOWNS = ("Marrow Bridge", "Upper Fenwold", "Castlebeck", "Norhaven", "Tillbury Cross", "Great Ashlow", "Pendle Quay", "Eastmere")
+TOWNS = (
+    "Marrow Bridge",
+    "Upper Fenwold",
+    "Castlebeck",
+    "Norhaven",
+    "Tillbury Cross",
+    "Great Ashlow",
+    "Pendle Quay",
+    "Eastmere",
+)
 HEALTH = (
     "a slipped disc", "type 1 diabetes", "a broken collarbone", "severe migraine", "a heart operation", "burnout", "an epileptic fit",
     "breast cancer", "a bad back injury", "depression", "asthma", "a kidney infection", "long Covid", "a high-risk pregnancy",
 )  # fmt: skip
-FIRMS = ("Brightwater Mills", "Corvane Logistics", "Dunmore Optics", "Eskdale Foods", "Halden Freight", "Ostrava Ceramics", "Quill & Harrow")
+FIRMS = (
+    "Brightwater Mills",
+    "Corvane Logistics",
+    "Dunmore Optics",
+    "Eskdale Foods",
+    "Halden Freight",
+    "Ostrava Ceramics",
+    "Quill & Harrow",
+)
 PRODUCTS = ("Project Heron", "Insight Go", "Larkfield Pulse", "Project Tamarind", "Insight Voice")
 _STARTS = "B Br C D Dr F G Gl H J K Kr L M N P Qu R S St T Tr V W Z".split()
 _ENDS = "ba bel dan den do fa gol ka kin la len lo mar mi na nel ra ric sa sen ta tin va von wyn zel".split()
@@ -63,7 +80,9 @@ def person(rng: random.Random, new_names: float = 0.0) -> Person:
 
 def email(rng: random.Random, first: str, last: str) -> str:
     plain = "".join(c for c in last.lower() if c.isalpha())
-    local = rng.choice((f"{first}.{plain}", f"{first[0]}.{plain}", f"{first}_{plain}", f"{first}{rng.randint(1, 99)}", f"{plain}.{first}"))
+    local = rng.choice(
+        (f"{first}.{plain}", f"{first[0]}.{plain}", f"{first}_{plain}", f"{first}{rng.randint(1, 99)}", f"{plain}.{first}")
+    )
     place = rng.choice(("example.com", "example.org", "example.net", "mail.example.com", "office.example.org"))
     return f"{local}@{place}".lower() if rng.random() < 0.9 else f"{local}@{place}"
 
@@ -88,7 +107,9 @@ def address(rng: random.Random) -> str:
     code = f"{rng.choice('BCLNPSW')}{rng.choice('ABDEHLN')}{rng.randint(1, 19)} {rng.randint(1, 9)}{rng.choice('ABDEFGHJ')}{rng.choice('LNPQRS')}"
     street = f"{rng.randint(1, 180)} {rng.choice(STREETS)} {rng.choice(WAYS)}"
     town = rng.choice(TOWNS)
-    return rng.choice((f"{street}, {code} {town}", f"{street}, {town} {code}", f"Flat {rng.randint(1, 30)}, {street}, {town}, {code}"))
+    return rng.choice(
+        (f"{street}, {code} {town}", f"{street}, {town} {code}", f"Flat {rng.randint(1, 30)}, {street}, {town}, {code}")
+    )
 
 
 def iban(rng: random.Random) -> str:
@@ -114,7 +135,9 @@ def card(rng: random.Random) -> str:
 def tax_id(rng: random.Random) -> str:
     n = f"{rng.randint(0, 999999):06d}"
     insurance = f"QQ {n[:2]} {n[2:4]} {n[4:]} {rng.choice('ABCD')}"
-    return rng.choice((insurance, insurance.replace(" ", ""), f"9{rng.randint(0, 99):02d}-{rng.randint(70, 88)}-{rng.randint(0, 9999):04d}"))
+    return rng.choice(
+        (insurance, insurance.replace(" ", ""), f"9{rng.randint(0, 99):02d}-{rng.randint(70, 88)}-{rng.randint(0, 9999):04d}")
+    )
 
 
 def employee_id(rng: random.Random) -> str:
@@ -123,7 +146,14 @@ def employee_id(rng: random.Random) -> str:
 
 def salary(rng: random.Random) -> str:
     yearly = f"{rng.randint(31, 98)},{rng.randint(0, 9)}00"
-    return rng.choice((f"{yearly} euros a year", f"{yearly} euros gross a year", f"{rng.randint(26, 79)}00 euros a month", f"€{yearly} per year"))
+    return rng.choice(
+        (
+            f"{yearly} euros a year",
+            f"{yearly} euros gross a year",
+            f"{rng.randint(26, 79)}00 euros a month",
+            f"€{yearly} per year",
+        )
+    )
 
 
 def password(rng: random.Random) -> str:
@@ -136,7 +166,9 @@ def api_key(rng: random.Random) -> str:
         return "".join(rng.choice(letters) for _ in range(n))
 
     both = string.ascii_letters + string.digits
-    return rng.choice((f"lfk_live_{some(both, 28)}", f"lfk_test_{some(both, 28)}", f"sk-{some(both, 40)}", some("0123456789abcdef", 40)))
+    return rng.choice(
+        (f"lfk_live_{some(both, 28)}", f"lfk_test_{some(both, 28)}", f"sk-{some(both, 40)}", some("0123456789abcdef", 40))
+    )
 
 
 def customer_url(rng: random.Random, number: str) -> str:

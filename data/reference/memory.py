@@ -143,7 +143,9 @@ def main() -> None:
             result["base_sha256"] = loaded.base_sha256
             result.setdefault("data_sha256", {})[name] = sha256(data)
         for row in result["arms"][name]:
-            print(f"{name}, {row['times']} times: {row['exposure']} bits {row['interval']}, {row['verbatim']} of {row['of']} word for word")
+            print(
+                f"{name}, {row['times']} times: {row['exposure']} bits {row['interval']}, {row['verbatim']} of {row['of']} word for word"
+            )
     loaded = load_model("tiny")
     result["arms"]["untrained"] = measured(loaded, secrets, args.seed)
     result["minutes"] = round((time.monotonic() - began) / 60, 1)
