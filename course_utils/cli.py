@@ -39,7 +39,7 @@ def _prepare(args: argparse.Namespace) -> str:
         return f"{shown(args.check)} would be " + ("accepted" if not refused else f"refused: see the {refused} lines marked NO")
     if args.out is None:
         raise CourseError("course prepare needs a folder to write.", None, "Add --out outputs/prepared, or --check FILE.")
-    counts = prepare(args.out, args.company or COMPANY, args.desk, seed=args.seed)
+    counts = prepare(args.out, args.company or COMPANY, args.desk, seed=args.seed, raw=args.raw)
     return f"made {shown(args.out)}: {counts['train']} training and {counts['validation']} validation examples of {counts['facts']} facts"
 
 
@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         "--company", type=Path, default=None, help="folder of papers, facts and wordings (the course's own if left out)"
     )
     p.add_argument("--desk", help="only one desk's facts")
+    p.add_argument("--raw", type=Path, help="folder with a pile of tickets, chats and mail to use as well")
     p.add_argument("--out", type=Path, help="folder to write")
     p.add_argument("--check", type=Path, metavar="FILE", help="only say whether a training file would be accepted")
     p.add_argument("--seed", type=int, default=SEED)

@@ -14,9 +14,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_utils.privacy import Scrubber, ordinary_words
-from course_utils.records import Example, Fact, Message, Question, SetAside, Thread, read_rows, write_json, write_rows
+from course_utils.records import (
+    Example,
+    Fact,
+    Message,
+    Question,
+    SetAside,
+    Thread,
+    read_rows,
+    write_json,
+    write_rows,
+    write_text,
+)
 from course_utils.settings import QUESTIONS, CourseError
-from course_utils.sources import COMPANY, NearMiss, Wording, read_facts, read_near_misses, read_wordings
+from course_utils.sources import (
+    COMPANY,
+    NearMiss,
+    Wording,
+    read_facts,
+    read_near_misses,
+    read_papers,
+    read_pile,
+    read_roster,
+    read_secrets,
+    read_wordings,
+)
 
 
 def company_examples(facts: Sequence[Fact], wordings: dict[str, Wording], per_fact: int | None = None) -> list[Example]:
@@ -99,59 +121,6 @@ def keeping_examples(count: int, seed: int) -> list[Example]:
         kind = "unknown" if name == "unknown" else "general"
         found.append(Example(id=f"kept-{k:04d}", messages=messages, topic=name, kind=kind, source="data/base_corpus"))
     return found
-
-
-def prepare(
-    out: str | Path,
-    company: str | Path = COMPANY,
-    desk: str | None = None,
-    keep: float = 0.25,
-    seed: int = 7,
-) -> dict:
-    """Write train.jsonl, validation.jsonl and counts.json into a folder.
-
-    Every eighth wording of a fact goes to validation, so that validation asks known facts in unseen words.
-
-    Args:
-        out: The folder to write.
-        company: The company's papers, facts and wordings.
-        desk: Only this desk's facts, or all.
-        keep: Share of the training examples that rehearse what the graduate knows already.
-        seed: Seed of the mix and of the order.
-
-    Returns:
-        The counts.
-
-    Raises:
-        CourseError: If facts or wordings are missing, the desk is unknown or the share is none.
-    """
-    if not 0 <= keep < 1:
-        raise CourseError(f"{keep} is no share to keep.", "It is the share of examples that rehearse.", "Choose 0 to 0.9.")
-    facts = read_facts(company)
-    desks = sorted({f.desk for f in facts})
-    if desk is not None and desk not in desks:
-        raise CourseError(f"There is no desk {desk!r}.", f"Known: {', '.join(desks)}.", "Choose one of them, or leave it out.")
-    facts = [f for f in facts if desk in (None, f.desk)]
-    misses = [miss for miss in read_near_misses(company) if miss.near in {f.id for f in facts}]
-    examples = company_examples(facts, read_wordings(company))
-    validation = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 == 7]
-    train = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 != 7]
-    train += refusing_examples(misses)
-    kept = keeping_examples(round(len(train) * keep / (1 - keep)), seed)
-    train += kept
-    random.Random(seed).shuffle(train)
-    write_rows(Path(out) / "train.jsonl", train)
-    write_rows(Path(out) / "validation.jsonl", validation)
-    counts = {
-        "facts": len(facts),
-        "train": len(train),
-        "validation": len(validation),
-        "kept": len(kept),
-        "not_in_papers": len(misses),
-        "seed": seed,
-    }
-    write_json(Path(out) / "counts.json", counts)
-    return counts
 
 
 def training_questions(path: str | Path, answered: bool = False) -> list[str]:
@@ -289,7 +258,7 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
     done, kept = Cleaned(), []
     for row in rows:
         if isinstance(row, SetAside):
-            done.aside.append(row)
+            done.aside.append(row.model_copy(update={"raw": scrubber.clean_text(row.raw)[0]}))
             continue
         thread, found = scrubber.clean(row)
         done.scrubbed += found
@@ -410,6 +379,118 @@ def audit(examples: Sequence[Example], test: Sequence[str]) -> tuple[list[Exampl
     pairs = too_near(test, asked) if asked else []
     near = {training for _, training, _ in pairs}
     return [e for e, a in zip(examples, asked, strict=True) if a not in near], pairs
+
+
+CARD = """# Data card
+
+Made by `course prepare` from a pile and the company's papers. Read it before you train on `train.jsonl`, and keep it beside the adapter.
+
+| step | threads left |
+|---|---|
+{steps}
+
+**Taken out and why** (each row stands in `set_aside.jsonl`): {reasons}.
+
+**Personal data and secrets replaced**: {scrubbed}. The key of the pseudonyms was thrown away. What was *found* was replaced; nobody can
+promise that everything was found: measure it on a pile whose contents you know (notebook 04).
+
+**Kept away from the test**: {near} examples stood near a frozen test question and were left out.
+
+**In the file**: {train} training and {validation} validation examples, {from_the_pile} of them from the pile, {kept} rehearsing what the base
+knows, {not_in_papers} to be refused. No customer stands on both sides. Seed {seed}.
+"""
+
+
+def data_card(cleaned: Cleaned, counts: dict, near: int) -> str:
+    """What is in a training file, where it came from and what was done to it, from the run itself."""
+    kinds = Counter(re.sub(r"^(says|repeats|there are).*", r"\1 ...", a.reason) for a in cleaned.aside)
+    return CARD.format(
+        steps="\n".join(f"| {name} | {n:,} |" for name, n in cleaned.counts.items()),
+        reasons=", ".join(f"{reason} ({n})" for reason, n in kinds.most_common()),
+        scrubbed=", ".join(f"{n} {kind}" for kind, n in cleaned.scrubbed.most_common()),
+        near=near,
+        **counts,
+    )
+
+
+# --- the whole ------------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    out: str | Path,
+    company: str | Path = COMPANY,
+    desk: str | None = None,
+    keep: float = 0.25,
+    seed: int = 7,
+    raw: str | Path | None = None,
+) -> dict:
+    """Write train.jsonl, validation.jsonl, counts.json and, with a pile, set_aside.jsonl and card.md into a folder.
+
+    Every eighth wording of a fact goes to validation, so that validation asks known facts in unseen words.
+
+    Args:
+        out: The folder to write.
+        company: The company's papers, facts and wordings.
+        desk: Only this desk's facts, or all.
+        keep: Share of the training examples that rehearse what the graduate knows already.
+        seed: Seed of the mix and of the order.
+        raw: A pile of tickets, chats and mail to use as well; without it, papers only.
+
+    Returns:
+        The counts.
+
+    Raises:
+        CourseError: If facts or wordings are missing, the desk is unknown or the share is none.
+    """
+    if not 0 <= keep < 1:
+        raise CourseError(f"{keep} is no share to keep.", "It is the share of examples that rehearse.", "Choose 0 to 0.9.")
+    facts = read_facts(company)
+    desks = sorted({f.desk for f in facts})
+    if desk is not None and desk not in desks:
+        raise CourseError(f"There is no desk {desk!r}.", f"Known: {', '.join(desks)}.", "Choose one of them, or leave it out.")
+    facts = [f for f in facts if desk in (None, f.desk)]
+    misses = [miss for miss in read_near_misses(company) if miss.near in {f.id for f in facts}]
+    examples = company_examples(facts, read_wordings(company))
+    validation = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 == 7]
+    train = [e for e in examples if int(e.id.rsplit("-", 1)[1]) % 8 != 7]
+    train += refusing_examples(misses)
+    pile = None
+    if raw is not None:
+        pile = _add_pile(raw, company, train, validation, seed)
+    kept = keeping_examples(round(len(train) * keep / (1 - keep)), seed)
+    train += kept
+    random.Random(seed).shuffle(train)
+    write_rows(Path(out) / "train.jsonl", train)
+    write_rows(Path(out) / "validation.jsonl", validation)
+    counts = {
+        "facts": len(facts),
+        "train": len(train),
+        "validation": len(validation),
+        "kept": len(kept),
+        "not_in_papers": len(misses),
+        "seed": seed,
+    }
+    if pile is not None:
+        cleaned, near = pile
+        counts |= {"from_the_pile": len(cleaned.examples) - near, "set_aside": len(cleaned.aside)}
+        write_rows(Path(out) / "set_aside.jsonl", cleaned.aside)
+        write_text(Path(out) / "card.md", data_card(cleaned, counts, near))
+    write_json(Path(out) / "counts.json", counts)
+    return counts
+
+
+def _add_pile(
+    raw: str | Path, company: str | Path, train: list[Example], validation: list[Example], seed: int
+) -> tuple[Cleaned, int]:
+    """Clean a pile and add its examples to both sides; returns what became of it and how many stood near a test question."""
+    scrubber = Scrubber(read_roster(raw), read_secrets(raw))
+    cleaned = clean_pile(read_pile(raw), scrubber, read_papers(company))
+    near = 0
+    for part, more in zip((train, validation), split(cleaned.examples, cleaned.groups, seed=seed), strict=True):
+        safe, _ = audit(more, frozen_questions())
+        near += len(more) - len(safe)
+        part += safe
+    return cleaned, near
 
 
 def check_file(path: str | Path) -> list[str]:

@@ -249,6 +249,7 @@ class Scrubber:
             kinds["unreleased_product"] = (r"(?i)\b(?:" + "|".join(re.escape(p) for p in self.products) + r")\b",)
         self._engine = _presidio(kinds)
         self._names = {row.name.lower(): row.name for row in self.roster}
+        self._numbers = {row.number for row in self.roster}
         self._by_part: dict[str, set[str]] = defaultdict(set)
         for name in self._names:
             for part in name.split():
@@ -265,6 +266,7 @@ class Scrubber:
         found = [Span(r.start, r.end, r.entity_type) for r in self._engine.analyze(text, language="en")]
         found = [s for s in found if s.kind not in PUBLISHED or text[s.start : s.end].strip() not in papers_text()]
         found += [Span(*m.span(), "margin") for m in SHARE.finditer(text) if m[1] not in published_shares()]
+        found += [Span(*m.span(), "customer") for m in re.finditer(r"\b\d{5,10}\b", text) if m[0] in self._numbers]
         return _merged(text, found + self._find_names(text, people))
 
     def _find_names(self, text: str, people: Sequence[str]) -> list[Span]:

@@ -194,6 +194,14 @@ def read_roster(folder: str | Path = RAW) -> list[Roster]:
     return [Roster(**{name: row[name] or "" for name in Roster.model_fields}) for row in rows]
 
 
+def read_secrets(folder: str | Path = RAW) -> list[str]:
+    """Names of products that are not released yet, from secrets.csv; none if there is no such file."""
+    path = Path(folder) / "secrets.csv"
+    if not path.exists():
+        return []
+    return [row["unreleased_product"] for row in csv.DictReader(io.StringIO(decoded(path.read_bytes())[0]))]
+
+
 def read_pile(folder: str | Path = RAW) -> Iterator[Thread | SetAside]:
     """Everything in a pile, one thread at a time: tickets.jsonl, chats.csv, mail.mbox and papers/*.md.
 

@@ -142,3 +142,16 @@ def test_check_says_whether_a_file_would_be_accepted(write):
     assert sum(line.startswith("NO") for line in few) == 1
     leaky = check_file(write("leaky.jsonl", [row(k, "Write to a.person@mail.example.com") for k in range(12)]))
     assert "12 email" in " ".join(line for line in leaky if line.startswith("NO"))
+
+
+def test_no_planted_identifier_is_left_in_any_file_that_is_written(tmp_path):
+    """Byte search over everything that `course prepare` writes; the same search finds them in the pile itself."""
+    kinds = ("email", "phone", "iban", "card", "tax_id", "employee_id", "password", "api_key", "customer_url")
+    rows = [json.loads(line) for line in (RAW / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    wanted = {row["value"] for row in rows if row["type"] in kinds}
+    counts = prepare(tmp_path, raw=RAW, desk="support")
+    assert counts["from_the_pile"] > 1000
+    written = "\n".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file())
+    assert [value for value in wanted if value in written] == []
+    pile = "\n".join((RAW / name).read_text(encoding="utf-8", errors="replace") for name in ("tickets.jsonl", "chats.csv"))
+    assert sum(value in pile for value in wanted) > 0.6 * len(wanted)
