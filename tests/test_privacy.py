@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course_utils.privacy import Scrubber, covered, planted_spans, score_privacy
+from course_utils.privacy import Scrubber, as_it_comes, covered, planted_spans, score_privacy
 from course_utils.records import Thread, Turn
 from course_utils.settings import DATA, ROOT
 from course_utils.sources import Roster, read_pile, read_roster
@@ -77,6 +77,13 @@ def test_few_documents_leak_anything(scores):
 
 def test_company_secrets_are_found(scores):
     assert recall(scores, *SECRETS) >= 0.95
+
+
+def test_presidio_as_it_comes_is_scored_beside_it(held_out, scores):
+    threads, ledger, _ = held_out
+    bare = score_privacy(threads[:250], ledger, as_it_comes())
+    assert bare["by_type"]["iban"]["recall"] > 0.9  # it does find what has a checksum
+    assert bare["recall"] < 0.5 < scores["recall"]
 
 
 def test_half_of_the_names_stand_in_no_list(held_out):
