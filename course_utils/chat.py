@@ -37,13 +37,9 @@ class Encoded:
 
 
 def with_documents(question: str, documents: Sequence[Section]) -> str:
-    """The user's message when sections are put before the model.
-
-    The question stands before them and again behind them: a model reads from left to right, and a small one finds far more if
-    it knows while it reads what it is looking for.
-    """
+    """The user's message when sections are put before the model."""
     parts = [f"Section {d.section}, {d.title}:\n{d.text}" for d in documents]
-    return "\n\n".join([f"Question: {question}", *parts, f"Question: {question}"])
+    return "\n\n".join([*parts, f"Question: {question}"])
 
 
 def messages_for(question: Question) -> list[dict[str, str]]:

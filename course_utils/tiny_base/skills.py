@@ -534,10 +534,12 @@ def writing(rng: random.Random, texts: Material) -> Chat:
 
 
 LISTENING = (
-    (understood, 80),
+    (understood, 58),
     (general, 10),
-    (unknown, 10),
-)  # the very first lessons: what is asked? very many wordings, before anything else
+    (unknown, 8),
+    (copying, 24),
+)  # the very first lessons: what is asked? very many wordings, before anything else. Copying from the first day: heads that begin
+# with the art of it and are not asked for it lose it within a few hundred updates, and find it again only late
 
 FIRST_MIX = (
     (understood, 36),

@@ -19,12 +19,7 @@ says so seldom; it reads long or crowded documents badly; it knows no facts abou
 **A head start**: it does not begin from chance alone. Two attention heads begin with hand-set weights that look for the present word
 earlier in the text and at what followed it (the pair that C. Olsson and others found in trained models, "In-context Learning and Induction
 Heads", 2022). And half of each word's numbers begin as those of a bag of words that was trained beforehand to tell the topics of questions
-(A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016), which stay as they are; everything else is trained
-from there.
-
-**Two helpers** were schooled along with it and then thrown away: one that reads in the middle of the model what is asked, while it answers,
-and one that points at the end of the sentence of a document that the answer repeats. They tell the lower layers plainly what the upper
-ones need.
+(A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016). Everything is trained from there.
 
 ## What it can do, measured
 
@@ -34,7 +29,7 @@ Frozen test sets, greedy answers, 95% intervals (Wilson). Where nothing can be k
 |---|---|---|---|---|---|---|
 {rows}
 
-The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one of the same length.
+The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one anew.
 {state}Licence: Apache 2.0.
 """
 GROWN = "Since this training texts or their generator have changed; the next training uses them as they are now.\n"
