@@ -420,7 +420,7 @@ def prepare(
     out: str | Path,
     company: str | Path = COMPANY,
     desk: str | None = None,
-    keep: float = 0.2,
+    keep: float = 0.15,
     seed: int = 7,
     raw: str | Path | None = None,
 ) -> dict:

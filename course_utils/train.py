@@ -37,7 +37,7 @@ class Knobs:
     rank: int = 32
     alpha: int = 64
     rate: float = 4e-3
-    epochs: float = 1.45
+    epochs: float = 1.6
     tokens: int = 2048
     seed: int = SEED
 

@@ -21,8 +21,14 @@ def _share(share: float, folder: str | Path) -> str | None:
     read = sum(isinstance(row, Thread) and row.source == "tickets" for row in rows)
     right = 100 * len(tickets) / (read + len(tickets))
     slips = (
-        (len(tickets) / read, "you divided by the rows that were read. The rows that there are include those that were set aside."),
-        (len(lost) / len(rows), "that is the share of all rows, chats and mail included. Count tickets only, above and below the line."),
+        (
+            len(tickets) / read,
+            "you divided by the rows that were read. The rows that there are include those that were set aside.",
+        ),
+        (
+            len(lost) / len(rows),
+            "that is the share of all rows, chats and mail included. Count tickets only, above and below the line.",
+        ),
         (right / 10_000, "that is a share between 0 and 1; per cent is a hundred times as much."),
     )
     slip = next((text for value, text in slips if abs(share - 100 * value) < 1e-6), None)
@@ -64,7 +70,9 @@ def _repaired(text: str) -> str | None:
     if isinstance(rows[0], SetAside):
         return f"it is still set aside: {rows[0].field}: {rows[0].reason}. {rows[0].fix}"
     if json.loads(text)["customer"] not in ("4711",) or rows[0].turns[0].text != "The export stops.":
-        return "it loads, but something that the customer wrote or gave is lost. Repair means: the same content in the right form."
+        return (
+            "it loads, but something that the customer wrote or gave is lost. Repair means: the same content in the right form."
+        )
     return None
 
 
