@@ -177,3 +177,16 @@ def test_01_base_vs_fine_tuned(browser, lab):
     tally.scroll_into_view_if_needed()
     opened.picture("tallied")
     opened.nothing_went_wrong()
+
+
+def test_03_collect_company_data(browser, lab):
+    opened = Opened(browser, lab, "03_collect_company_data")
+    page = opened.page
+    opened.run_all()
+    opened.wait()
+    opened.headings()
+    pictures = page.locator(".jp-OutputArea-output img[alt]")
+    assert pictures.count() == 6
+    assert page.locator(".jp-OutputArea-output table th:has-text('owner')").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('Exercise 03.3, not attempted')").count() >= 1
+    opened.nothing_went_wrong()
