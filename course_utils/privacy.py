@@ -381,7 +381,7 @@ def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
 def _strange(first: str, last: str, ordinary: frozenset[str], house: frozenset[str]) -> bool:
     """Whether two words look like the name of somebody nobody knows: both with a capital, neither an ordinary word."""
     return all(
-        len(w) > 1 and w[0].isupper() and not w.isupper() and (w.lower() not in ordinary or w in also) and w not in house - also
+        len(w) > 1 and w[0].isupper() and not w.isupper() and (w in also or (w.lower() not in ordinary and w not in house))
         for w, also in ((first, ALSO_WORDS), (last, frozenset()))
     )
 

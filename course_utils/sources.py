@@ -387,9 +387,10 @@ def _mail_turns(text: str, speaker: str) -> list[Turn]:
     """The earlier turn that is quoted, if any, and then what was written."""
     own, quoted = [], []
     for line in text.replace("\r\n", "\n").split("\n"):
-        (quoted if line.startswith(">") else own).append(
-            line.removeprefix(">").removeprefix(" ") if line.startswith(">") else line
-        )
+        if line.startswith(">"):
+            quoted.append(line.removeprefix(">").removeprefix(" "))
+        else:
+            own.append(line)
     other = "customer" if speaker == "staff" else "staff"
     made = [(other, "\n".join(quoted).strip()), (speaker, "\n".join(own).strip())]
     return [Turn(speaker=who, text=words) for who, words in made if words]

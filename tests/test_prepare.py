@@ -1,6 +1,5 @@
 """From a pile to a training file: duplicates, contradictions, splits and leaks, scored on what was planted."""
 
-import csv
 import json
 from collections import defaultdict
 
@@ -21,7 +20,7 @@ from course_utils.prepare import (
 from course_utils.privacy import Scrubber
 from course_utils.records import Example, Thread, Turn, read_rows
 from course_utils.settings import CourseError
-from course_utils.sources import RAW, read_papers, read_pile, read_roster
+from course_utils.sources import RAW, read_papers, read_pile, read_roster, read_secrets
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +36,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def cleaned():
-    with open(RAW / "secrets.csv", encoding="utf-8") as file:
-        products = [row["unreleased_product"] for row in csv.DictReader(file)]
-    scrubber = Scrubber(read_roster(), products, key=b"test")
+    scrubber = Scrubber(read_roster(), read_secrets(), key=b"test")
     return clean_pile(read_pile(), scrubber, read_papers())
 
 
@@ -73,7 +70,7 @@ def test_answers_that_the_papers_contradict_are_taken_out(cleaned, planted):
 def test_public_prices_stay(cleaned):
     answers = " ".join(m.content for e in cleaned.examples for m in e.messages if m.role == "assistant")
     assert "420 euros" in answers
-    assert "[email-" not in answers or answers.count("[email-") < 40
+    assert answers.count("[email-") < 40
 
 
 def test_no_customer_stands_on_both_sides(cleaned):

@@ -1,6 +1,5 @@
 """Scrubbing, scored on a held-out pile: other seed, other sentences, more than half of the names in no list of ours."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pytest
 from course_utils.privacy import Scrubber, as_it_comes, covered, planted_spans, score_privacy
 from course_utils.records import Thread, Turn
 from course_utils.settings import DATA, ROOT
-from course_utils.sources import Roster, read_pile, read_roster
+from course_utils.sources import Roster, read_pile, read_roster, read_secrets
 
 STRUCTURED = ("email", "phone", "iban", "card", "tax_id", "employee_id", "password", "api_key", "customer_url")
 SECRETS = ("contract_value", "unreleased_product", "margin", "internal_only")
@@ -37,9 +36,7 @@ def held_out(tmp_path_factory):
     subprocess.run(run, check=True, capture_output=True)
     threads = [row for row in read_pile(folder) if isinstance(row, Thread)]
     ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
-    with open(folder / "secrets.csv", encoding="utf-8") as file:
-        products = [row["unreleased_product"] for row in csv.DictReader(file)]
-    return threads, ledger, Scrubber(read_roster(folder), products)
+    return threads, ledger, Scrubber(read_roster(folder), read_secrets(folder))
 
 
 @pytest.fixture(scope="module")
