@@ -20,7 +20,7 @@ from course_utils.records import read_json, write_json
 from course_utils.settings import DATA, OUTPUTS, machine, set_seed, shown
 from course_utils.tiny_base import begin, corpus, skills
 
-WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)  # tokens a row: fixed shapes, each set up once
+WIDTHS = (*range(24, 128, 8), *range(128, 256, 16), *range(256, 513, 32))  # tokens a row: fixed shapes, each set up once
 BATCH = 8192  # padded tokens a batch
 CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': faster, and rare words forget where they started
 DECAY = 0.1  # of the layers' matrices
@@ -28,7 +28,7 @@ ROUND = 1024  # places whose loss is computed come in multiples of this
 GUESS_AT, SEEK_AT = 3, 4  # the layers that the helpers read, of six: three are left to say what was understood
 GUESS, SEEK = 2.0, 1.0  # weights of the helpers' losses; see `build_school`
 STRESS = 3.0  # weight of the words that say what is asked, against 1 for all others of the assistant's
-ASKED = 0.1  # weight of the words that are not the assistant's, before the last stage
+ASKED = 0.1  # weight of the words that are not the assistant's, in the first stage; later 0
 
 
 def kinds(texts) -> dict[str, int]:
@@ -148,11 +148,15 @@ def loss_of(school, ids, places, wanted, weights, marks, about, share, aims):
     hidden = inner.embed_tokens(ids)
     read = {}
     turned = inner.rotary_emb(hidden, position_ids=order)
-    for k, layer in enumerate(inner.layers):
+    *layers, last = inner.layers
+    for k, layer in enumerate(layers):
         hidden = layer(hidden, position_embeddings=turned, position_ids=order)
         if k + 1 in (GUESS_AT, SEEK_AT):
             read[k + 1] = functional.rms_norm(hidden, hidden.shape[-1:])
-    words = functional.linear(inner.norm(hidden).flatten(0, 1)[places], school["model"].lm_head.weight).float()
+    hidden = hidden + last.self_attn(last.input_layernorm(hidden), position_embeddings=turned)[0]
+    hidden = hidden.flatten(0, 1)[places]  # nobody looks at the other places of the last layer
+    hidden = hidden + last.mlp(last.post_attention_layernorm(hidden))
+    words = functional.linear(inner.norm(hidden), school["model"].lm_head.weight).float()
     loss = (functional.cross_entropy(words, wanted, reduction="none") * weights).sum()
     guessed = school["guess"](read[GUESS_AT].flatten(0, 1)[marks]).float()
     right = functional.cross_entropy(guessed, about, reduction="sum", label_smoothing=0.1) / (about >= 0).sum().clamp(min=1)
@@ -290,7 +294,7 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
             batches.steps = plan["steps"]
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
-        asked = ASKED if batches.stage(number - 1) < len(skills.STAGES) - 1 else 0.0
+        asked = ASKED if batches.stage(number - 1) == 0 else 0.0
         work = [part.to(here.device) for part in (ids, *chosen(ids, counts, asked), *known(about), aims)]
         loss = _step(school, opts, loss_now, work, rate_now, here)
         for part, kept in told:
@@ -394,7 +398,7 @@ def _export(out: Path, model, tokenizer, steps: int, seen: int, seconds: float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=OUTPUTS / "base")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--minutes", type=float, help="plan the steps so that the run takes about this long here")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)
