@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course_utils.privacy import Scrubber, ordinary_words
+from course_utils.privacy import PATTERNS, Scrubber, ordinary_words
 from course_utils.records import (
     Example,
     Fact,
@@ -350,6 +350,9 @@ def masked(text: str) -> str:
 def too_near(test: Sequence[str], training: Sequence[str], limit: float = LIMIT) -> list[tuple[str, str, float]]:
     """Pairs of a test question and a training wording whose token-set ratio reaches the limit, nearest first.
 
+    A long message holds the few words of a short question by chance, scattered over its sentences; there it must hold them in
+    one piece (partial ratio), too.
+
     Args:
         test: Test questions.
         training: Training wordings.
@@ -359,7 +362,11 @@ def too_near(test: Sequence[str], training: Sequence[str], limit: float = LIMIT)
 
     a, b = [masked(t) for t in test], [masked(t) for t in training]
     ratios = process.cdist(a, b, scorer=fuzz.token_set_ratio, score_cutoff=limit, workers=1)
-    pairs = [(test[i], training[j], float(ratios[i, j])) for i, j in zip(*ratios.nonzero(), strict=True)]
+    pairs = [
+        (test[i], training[j], float(ratios[i, j]))
+        for i, j in zip(*ratios.nonzero(), strict=True)
+        if len(b[j]) < 2 * len(a[i]) or fuzz.partial_ratio(a[i], b[j]) >= limit
+    ]
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
@@ -422,7 +429,7 @@ def prepare(
     desk: str | None = None,
     keep: float = 0.15,
     seed: int = 7,
-    raw: str | Path | None = None,
+    raw: str | Path | Cleaned | None = None,
 ) -> dict:
     """Write train.jsonl, validation.jsonl, counts.json and, with a pile, set_aside.jsonl and card.md into a folder.
 
@@ -434,7 +441,7 @@ def prepare(
         desk: Only this desk's facts, or all.
         keep: Share of the training examples that rehearse what the graduate knows already.
         seed: Seed of the mix and of the order.
-        raw: A pile of tickets, chats and mail to use as well; without it, papers only.
+        raw: A pile of tickets, chats and mail to use as well, or what `clean_pile` made of it; without it, papers only.
 
     Returns:
         The counts.
@@ -456,7 +463,7 @@ def prepare(
     train += refusing_examples(misses)
     pile = None
     if raw is not None:
-        pile = _add_pile(raw, company, train, validation, seed)
+        pile = _add_pile(raw if isinstance(raw, Cleaned) else cleaned_folder(raw, company), train, validation, seed)
     kept = keeping_examples(round(len(train) * keep / (1 - keep)), seed)
     train += kept
     random.Random(seed).shuffle(train)
@@ -479,12 +486,14 @@ def prepare(
     return counts
 
 
-def _add_pile(
-    raw: str | Path, company: str | Path, train: list[Example], validation: list[Example], seed: int
-) -> tuple[Cleaned, int]:
-    """Clean a pile and add its examples to both sides; returns what became of it and how many stood near a test question."""
+def cleaned_folder(raw: str | Path, company: str | Path = COMPANY) -> Cleaned:
+    """What `clean_pile` makes of a folder, searched with the roster and the list of secrets that lie beside the pile."""
     scrubber = Scrubber(read_roster(raw), read_secrets(raw))
-    cleaned = clean_pile(read_pile(raw), scrubber, read_papers(company))
+    return clean_pile(read_pile(raw), scrubber, read_papers(company))
+
+
+def _add_pile(cleaned: Cleaned, train: list[Example], validation: list[Example], seed: int) -> tuple[Cleaned, int]:
+    """Add the pile's examples to both sides; returns the pile and how many stood near a test question."""
     near = 0
     for part, more in zip((train, validation), split(cleaned.examples, cleaned.groups, seed=seed), strict=True):
         safe, _ = audit(more, frozen_questions())
@@ -506,11 +515,11 @@ def check_file(path: str | Path) -> list[str]:
     asked = Counter(" ".join(m.content for m in e.messages if m.role == "user").lower() for e in examples)
     twice = sum(n - 1 for n in asked.values())
     longest = max(sum(len(m.content) for m in e.messages) for e in examples)
-    scrubber = Scrubber()
     kinds = ("email", "phone", "iban", "card", "tax_id", "employee_id", "password", "api_key", "customer_url", "birth_date")
+    scrubber = Scrubber(patterns={kind: PATTERNS[kind] for kind in kinds if kind in PATTERNS})
     personal: Counter = Counter()
     for example in examples:
-        personal.update(s.kind for m in example.messages for s in scrubber.find(m.content) if s.kind in kinds)
+        personal.update(s.kind for s in scrubber.find("\n\n".join(m.content for m in example.messages)) if s.kind in kinds)
     orders = sum(any(a.role == b.role for a, b in zip(e.messages, e.messages[1:], strict=False)) for e in examples)
     found = ", ".join(f"{n} {kind}" for kind, n in personal.most_common())
     size = Path(path).stat().st_size / 1e6

@@ -499,3 +499,18 @@ def score_privacy(threads: Iterable[Thread], ledger: Sequence[dict], find) -> di
         "missed": missed,
         "invented": invented,
     }
+
+
+def found_share(result: dict, kind: str) -> tuple[int, int, float, float]:
+    """How much of one kind was found, of whatever origin: "name" counts strangers and customers together.
+
+    Args:
+        result: From `score_privacy`.
+        kind: A type of the ledger.
+
+    Returns:
+        Found, planted, and the 95% interval of the share.
+    """
+    rows = [row for name, row in result["by_type"].items() if name == kind or name.startswith(f"{kind} (")]
+    found, planted = sum(row["found"] for row in rows), sum(row["planted"] for row in rows)
+    return found, planted, *interval(found, planted)

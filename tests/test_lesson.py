@@ -6,7 +6,7 @@ import pytest
 
 from course_utils import lesson
 from course_utils.lesson import exercises, view
-from course_utils.records import Question, SetAside, Thread
+from course_utils.records import Example, Message, Question, SetAside, Thread
 from course_utils.score import by_coin
 from course_utils.settings import ROOT, CourseError
 from course_utils.sources import RAW, read_facts, read_pile
@@ -34,6 +34,24 @@ def set_aside() -> tuple[float, float, float]:
     return 100 * tickets / (read + tickets), 100 * tickets / read, 100 * len(lost) / len(rows)
 
 
+def held_out() -> tuple[tuple[list[Example], list[Example]], dict[str, str]]:
+    """A training and a held-out part, and whose each example is: of four held-out ones, three come from a known customer."""
+    customers = {"a": "1", "b": "1", "c": "2", "d": "3", "e": "4", "f": "1", "g": "1", "h": "2", "i": "5"}
+    messages = [Message(role="user", content="?"), Message(role="assistant", content=".")]
+    rows = [Example(id=k, messages=messages, topic="t", kind="conversation", source="s") for k in customers]
+    return (rows[:5], rows[5:]), customers
+
+
+THREADS = [row for row in read_pile(RAW) if isinstance(row, Thread)]
+PHONES = [
+    item for line in (RAW / "ledger.jsonl").read_text("utf-8").splitlines() if (item := json.loads(line))["type"] == "phone"
+]
+GOOD = r"(?<![\w.+-])(?:\+\d|\(\d{3}\)|0[27]\d)[\d ().-]{6,}\d(?!\w)"
+THREE = [
+    "My wife is due in March and I want to plan: for how many weeks would my pay go on?",
+    "weeks paid after birth",
+    "A member of my team adopts. When is she back at her desk?",
+]
 DESK, POINTS, COUNT = best_gain()
 SHARE, OF_READ, OF_ALL = set_aside()
 ROW = (
@@ -110,6 +128,38 @@ CASES = {
             ((ROW.replace('"4711"', "4711"),), "still set aside"),
             ((ROW.replace("The export stops.", "?"),), "is lost"),
             ((ROW[:-1],), "still set aside"),
+        ],
+    },
+    "04.1": {
+        "solution": (GOOD, THREADS, PHONES),
+        "also": [],
+        "mistakes": [
+            ((r"07\d{3} \d{6}", THREADS, PHONES), "too narrow"),
+            ((r"\+?\(?\d[\d ().-]{7,}\d", THREADS, PHONES), "too wide"),
+            ((r"\d*", THREADS, PHONES), "no text at all"),
+            ((r"(", THREADS, PHONES), "no regular expression"),
+        ],
+    },
+    "04.2": {
+        "solution": (THREE,),
+        "also": [(tuple(THREE),)],
+        "mistakes": [
+            (([*THREE[:2], "What's our parental leave policy?"],), "test question"),
+            (([*THREE[:2], "weeks paid after the birth"],), "share most of their words"),
+            (
+                (["Which plan suits a small shop best?", "My lift is stuck again.", "Who cleans our kitchen at night?"],),
+                "parental leave",
+            ),
+            ((THREE[:2],), "three texts"),
+        ],
+    },
+    "04.3": {
+        "solution": (75.0, *held_out()),
+        "also": [(75, *held_out())],
+        "mistakes": [
+            ((0.75, *held_out()), "between 0 and 1"),
+            ((200 / 3, *held_out()), "share of customers"),
+            ((60.0, *held_out()), "training part"),
         ],
     },
 }

@@ -1,6 +1,8 @@
 """From a pile to a training file: duplicates, contradictions, splits and leaks, scored on what was planted."""
 
 import json
+import random
+import re
 from collections import defaultdict
 
 import pytest
@@ -83,13 +85,34 @@ def test_no_customer_stands_on_both_sides(cleaned):
 
 def test_no_example_stands_near_a_frozen_question(cleaned):
     frozen = frozen_questions()
-    kept, pairs = audit(cleaned.examples, frozen)
-    assert pairs  # the audit has something to find
+    kept, _ = audit(cleaned.examples, frozen)
     asked = [[m.content for m in e.messages if m.role == "user"][-1] for e in kept]
     assert too_near(frozen, asked) == []
     planted_leak = cleaned.examples[0].model_copy(deep=True)
     planted_leak.messages[0].content = frozen[0]
     assert audit([planted_leak], frozen)[0] == []
+
+
+def test_planted_leaks_are_found_and_little_else(cleaned):
+    """A frozen question as it creeps in: greeted, in small letters, with a slip, with other numbers, inside a longer message."""
+    rng, frozen = random.Random(5), frozen_questions()
+    changes = (
+        lambda q: q,
+        lambda q: f"Hi there, {q[0].lower()}{q[1:]} Thanks a lot!",
+        lambda q: q.lower().rstrip("?.!"),
+        lambda q: re.sub(r"\d", lambda _: str(rng.randrange(10)), q),
+        lambda q: (lambda k: q[:k] + q[k + 1 :])(rng.randrange(len(q) // 2, len(q))),
+        lambda q: f"{rng.choice(cleaned.examples).messages[0].content} {q}",
+    )
+    leaks = []
+    for k, question in enumerate(rng.sample(frozen, 300)):
+        leak = cleaned.examples[k].model_copy(deep=True, update={"id": f"leak-{k}"})
+        leak.messages[-2].content = changes[k % len(changes)](question)
+        leaks.append(leak)
+    kept, _ = audit(leaks, frozen)
+    assert len(kept) <= 0.03 * len(leaks), [e.messages[-2].content for e in kept]
+    clean, _ = audit(cleaned.examples, frozen)
+    assert len(cleaned.examples) - len(clean) <= 0.01 * len(cleaned.examples)
 
 
 def thread(name: str, text: str, customer: str = "1") -> Thread:

@@ -1,7 +1,7 @@
 """For notebooks only: views, exercises and plots. Widgets and pictures, no logic that changes a score."""
 
 from course_utils.lesson.exercises import Exercise, blind_vote, load_exercises, load_quiz
-from course_utils.lesson.plots import plot_counts, plot_shares, plot_sizes
+from course_utils.lesson.plots import plot_counts, plot_means, plot_shares, plot_sizes, show_leak, show_memory
 from course_utils.lesson.view import (
     ask_all,
     ask_box,
@@ -13,9 +13,11 @@ from course_utils.lesson.view import (
     meet,
     reference_shares,
     show_misses,
+    show_privacy,
     show_table,
     show_text,
     side_by_side,
+    waiting,
 )
 
 __all__ = [
@@ -32,11 +34,16 @@ __all__ = [
     "load_quiz",
     "meet",
     "plot_counts",
+    "plot_means",
     "plot_shares",
     "plot_sizes",
     "reference_shares",
+    "show_leak",
+    "show_memory",
     "show_misses",
+    "show_privacy",
     "show_table",
     "show_text",
     "side_by_side",
+    "waiting",
 ]

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from IPython.display import display
 
+from course_utils.records import read_json
+from course_utils.settings import REFERENCE
+
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _HATCHES = ("", "//", "..", "xx")
 
@@ -142,6 +145,90 @@ def plot_counts(title: str, rows: Mapping[str, float], unit: str, groups: str) -
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     return _show(figure, f"{title}. " + ", ".join(f"{name}: {count:,.0f}" for name, count in rows.items()) + ".")
+
+
+def plot_means(
+    title: str,
+    rows: Mapping[str, Mapping[str, Sequence[float]]],
+    unit: str,
+    groups: str,
+    mark: tuple[float, str],
+) -> str:
+    """Points with 95% intervals: one group for each row, one point for each arm, and a line where chance lies.
+
+    Args:
+        title: Title of the picture.
+        rows: Group -> arm -> (mean, low, high).
+        unit: Label of the axis.
+        groups: What the groups are.
+        mark: Where to draw the line, and what it says.
+
+    Returns:
+        The sentence that was printed.
+    """
+    import matplotlib.pyplot as plt
+
+    arms = list(dict.fromkeys(name for row in rows.values() for name in row))
+    tall = 1.3 + 0.32 * len(rows) * len(arms)
+    figure, axes = plt.subplots(figsize=(8, tall))
+    step = 0.6 / len(arms)
+    for k, arm in enumerate(arms):
+        means = [row[arm] for row in rows.values()]
+        places = [g + k * step for g in range(len(rows))]
+        middle = [m[0] for m in means]
+        reach = [[m[0] - m[1] for m in means], [m[2] - m[0] for m in means]]
+        axes.errorbar(middle, places, xerr=reach, fmt="os^D"[k], color=_COLOURS[k], capsize=3, label=arm)
+        for mean, place in zip(middle, places, strict=True):
+            axes.text(mean, place - 0.16, f"{mean:.1f}", ha="center", fontsize=9)
+    axes.axvline(mark[0], color="black", linestyle=":", linewidth=1)
+    axes.text(mark[0], -0.55, f" {mark[1]}", fontsize=9)
+    axes.set_yticks([g + step * (len(arms) - 1) / 2 for g in range(len(rows))], list(rows))
+    axes.set_ylim(len(rows) - 0.3, -0.8)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{unit}; lines: 95% interval")
+    axes.set_ylabel(groups)
+    axes.set_title(title, loc="left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / (0.77 * tall)), ncols=len(arms), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    parts = [f"{group}: " + ", ".join(f"{arm} {v[0]:.1f}" for arm, v in row.items()) for group, row in rows.items()]
+    return _show(figure, f"{title}. " + "; ".join(parts) + f" ({mark[1]}: {mark[0]:.1f}).")
+
+
+def show_leak() -> None:
+    """The precomputed experiment with a leaked test: picture, and what the leak seemed to be worth."""
+    arms = read_json(REFERENCE / "leak.json")["arms"]
+    halves = list(arms["clean"])
+    rows = {
+        f"half that was {half}": {arm: (r[half]["right"], r[half]["n"], *r[half]["interval"]) for arm, r in arms.items()}
+        for half in halves
+    }
+    plot_shares("The same test, with and without a leak", rows, "share of questions answered correctly (%)", "test questions")
+    share = {(arm, half): r[half]["right"] / r[half]["n"] for arm, r in arms.items() for half in halves}
+    seemed, really = (100 * (share["with a leak", half] - share["clean", half]) for half in halves)
+    print(
+        f"On the questions that leaked, the second model seems {seemed:+.0f} points better; on those that did not, it is {really:+.0f} points."
+    )
+
+
+def show_memory() -> None:
+    """The precomputed memory experiment: how well adapters know secrets of their training data, raw and scrubbed."""
+    result = read_json(REFERENCE / "memory.json")
+    names = {"raw": "trained on raw tickets", "scrubbed": "trained on scrubbed tickets", "untrained": "not trained"}
+    by_times: dict[str, dict] = {}
+    for arm, name in names.items():
+        for row in result["arms"][arm]:
+            group = "once" if row["times"] == 1 else f"{row['times']} times"
+            by_times.setdefault(group, {})[name] = (row["exposure"], *row["interval"])
+    plot_means(
+        "How well the model knows a secret number",
+        by_times,
+        "mean exposure (bits)",
+        "how often the number stood there",
+        (result["chance"], "guessing"),
+    )
+    for arm in ("raw", "scrubbed"):
+        said = sum(row["verbatim"] for row in result["arms"][arm])
+        print(f"Word for word, {names[arm]}: {said} of {sum(row['of'] for row in result['arms'][arm])} secrets.")
 
 
 def _amount(n: float) -> str:

@@ -7,7 +7,9 @@ something sensible on GitHub or in the static book. Limits: no logic; the outcom
 import html
 import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import ipywidgets
 from IPython import get_ipython
@@ -23,6 +25,7 @@ from course_utils.settings import OUTPUTS, QUESTIONS, REFERENCE, CourseError, lo
 from course_utils.sources import read_facts, source_of
 from course_utils.verdict import MISSES, holds, judge, kind_of_miss
 
+_T = TypeVar("_T")
 _CARD = (
     "flex:1;min-width:16em;border:1px solid #767676;border-top:6px {line} {colour};border-radius:4px;padding:.6em .9em;margin:.3em;"
     "background:#fff;color:#1a1a1a"
@@ -115,6 +118,50 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
     )
     static = f"<table><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>"
     display({"text/html": static, "text/plain": "\n".join(" | ".join(row) for row in [head, *cells])}, raw=True)
+
+
+def show_privacy(result: Mapping) -> None:
+    """Show what a finder found and missed, by kind, and say in one sentence how much still leaks.
+
+    Args:
+        result: From `privacy.score_privacy`.
+    """
+    show_table(
+        [
+            {
+                "kind": kind,
+                "planted": row["planted"],
+                "missed": row["planted"] - row["found"],
+                "found": f"{100 * row['recall']:.0f}%",
+                "95% interval": "{:.0f}% to {:.0f}%".format(*(100 * x for x in row["interval"])),
+            }
+            for kind, row in result["by_type"].items()
+        ]
+    )
+    false = Counter(item["type"] for item in result["invented"])
+    low, high = result["leaking_interval"]
+    print(
+        f"Found (recall): {100 * result['recall']:.1f}% of what was planted. "
+        f"Right, of all that was marked (precision): {100 * result['precision']:.1f}%.\n"
+        f"Threads that still leak something: {result['leaking']} of {result['documents']:,}, "
+        f"so {100 * low:.1f}% to {100 * high:.1f}% of such threads."
+    )
+    if false:
+        print("Marked for nothing: " + ", ".join(f"{n} {kind}" for kind, n in false.most_common()) + ".")
+
+
+def waiting(rows: Sequence[_T], what: str) -> Iterator[_T]:
+    """The rows one after the other, with a line that says how many seconds are left."""
+    began, shown = time.monotonic(), 0.0
+    for done, row in enumerate(rows):
+        passed = time.monotonic() - began
+        if passed - shown >= 1:
+            shown = passed
+            print(
+                f"\r{what}: {done:,} of {len(rows):,}, {passed / done * (len(rows) - done):.0f} s left   ", end="", flush=True
+            )
+        yield row
+    print(f"\r{what}: {len(rows):,} done in {time.monotonic() - began:.0f} s" + " " * 20)
 
 
 def side_by_side(question: str, answers: Mapping[str, str]) -> None:
