@@ -190,3 +190,16 @@ def test_03_collect_company_data(browser, lab):
     assert page.locator(".jp-OutputArea-output table th:has-text('owner')").count() == 1
     assert page.locator(".jp-OutputArea-output:has-text('Exercise 03.3, not attempted')").count() >= 1
     opened.nothing_went_wrong()
+
+
+def test_04_prepare_training_data(browser, lab):
+    opened = Opened(browser, lab, "04_prepare_training_data")
+    page = opened.page
+    opened.run_all()
+    opened.wait(300)
+    opened.headings()
+    assert page.locator(".jp-OutputArea-output img[alt]").count() == 4
+    assert page.locator(".jp-OutputArea-output table th:has-text('missed')").count() == 3
+    assert page.locator(".jp-OutputArea-output h1:has-text('Data card')").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('Exercise 04.3, not attempted')").count() >= 1
+    opened.nothing_went_wrong()

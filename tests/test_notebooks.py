@@ -9,6 +9,7 @@ import papermill
 import pytest
 
 from course_utils.settings import ROOT
+from course_utils.sources import RAW
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LONGEST = 1900  # words of prose
@@ -119,6 +120,17 @@ def execute(path: Path, out: Path, monkeypatch, **parameters) -> nbformat.Notebo
     return nbformat.read(out, as_version=4)
 
 
+def shows_raw(cell) -> bool:
+    return "shows-raw" in cell["metadata"].get("tags", [])
+
+
+def planted() -> set[str]:
+    """Every identifier that stands in the pile of the course."""
+    kinds = ("email", "phone", "iban", "card", "tax_id", "employee_id", "password", "api_key", "customer_url", "address")
+    rows = [json.loads(line) for line in (RAW / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {row["value"] for row in rows if row["type"] in kinds}
+
+
 def printed(nb) -> str:
     outputs = [o for c in nb.cells if c.cell_type == "code" for o in c.outputs]
     texts = [o.get("text") or "".join(o.get("data", {}).get("text/plain", "")) for o in outputs]
@@ -132,6 +144,11 @@ def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
     assert "not attempted" in text
     assert "Traceback" not in text
     assert not [o for c in done.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+    shown = json.dumps([c.outputs for c in done.cells if c.cell_type == "code" and not shows_raw(c)], ensure_ascii=False)
+    written = [p.read_text(encoding="utf-8", errors="replace") for p in (tmp_path / "outputs").rglob("*") if p.is_file()]
+    assert [value for value in planted() if any(value in text for text in (shown, *written))] == []
+    raw = json.dumps([c.outputs for c in done.cells if c.cell_type == "code" and shows_raw(c)], ensure_ascii=False)
+    assert bool(re.search("|".join(map(re.escape, planted())), raw)) == any(map(shows_raw, done.cells))  # the search does find
 
 
 def test_every_cell_may_run_twice(notebook, tmp_path, monkeypatch):
