@@ -61,7 +61,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         r"(?i)(?<=\b(?:margins?|mark-?up|profit|gross)\b[^.\n]{0,60})\b\d{1,2}(?:[.,]\d)?\s?(?:%|percent|per cent)",
     ),
     "internal_only": (
-        r"(?i)[^.!?\n]*\b(?:internal(?:ly)?\b(?=[ -](?:only|use|note|remark|memo|matter)|[)\]:,])|(?:for|strictly|purely|marked) internal|confidential|"
+        r"(?i)\b(?:internal(?:ly)?\b(?=[ -](?:only|use|note|remark|memo|matter)|[)\]:,])|(?:for|strictly|purely|marked) internal|confidential|"
         r"embargo|off the record|classified|in-house only|private to|restricted to (?:employees|staff|colleagues|the team)|hush-hush|"
         r"(?:staff|team|company|employees|colleagues)['’]?[ -](?:only|eyes|alone)|eyes only|(?:no|not for|never for) (?:external|outside|customers?|clients?)|"
         r"(?:do not|don't|don’t|never|must not|may not|should not|shouldn't|mustn't|can't|cannot|not to be|nothing|nobody|no one)\b[^.!?\n]{0,40}\b(?:outside|external|"
@@ -286,6 +286,7 @@ class Scrubber:
             people: Who took part according to the record: names and addresses.
         """
         found = [Span(r.start, r.end, r.entity_type) for r in self._engine.analyze(text, language="en")]
+        found = [_sentence(text, s) if s.kind == "internal_only" else s for s in found]
         found = [s for s in found if s.kind not in PUBLISHED or text[s.start : s.end].strip() not in papers_text()]
         found += [Span(*m.span(), "margin") for m in SHARE.finditer(text) if m[1] not in published_shares()]
         found += [Span(*m.span(), "customer") for m in re.finditer(r"\b\d{5,10}\b", text) if m[0] in self._numbers]
@@ -359,6 +360,11 @@ class Scrubber:
             turns.append(Turn(speaker=turn.speaker, text=text))
         customer = self.pseudonym("customer", thread.customer) if thread.customer else ""
         return thread.model_copy(update={"turns": turns, "people": [], "customer": customer}), counts
+
+
+def _sentence(text: str, span: Span) -> Span:
+    """A find from the beginning of its sentence on. (A pattern that began there would try every sentence from every letter.)"""
+    return Span(1 + max(text.rfind(mark, 0, span.start) for mark in ".!?\n"), span.end, span.kind)
 
 
 def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
