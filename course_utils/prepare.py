@@ -137,7 +137,7 @@ def training_questions(path: str | Path, answered: bool = False) -> list[str]:
 # --- the pile -------------------------------------------------------------------------------------------------------
 
 NEAR = 90.0  # ratio from which two texts of one customer count as the same
-MOST = 40  # examples of one topic
+MOST = 20  # examples of one topic
 LIMIT = 85.0  # token-set ratio from which a training question counts as near a test question
 _MARK = r"\[[a-z_]+-[0-9a-f]{4}\]"
 _HELLO = re.compile(

@@ -115,5 +115,5 @@ def test_reference_stems_from_this_base(tiny):
     prepared = sha256(REFERENCE / "prepared" / "train.jsonl")
     assert run["data_sha256"] == prepared
     assert json.loads((REFERENCE / "familiar.json").read_text())["data_sha256"] == prepared
-    for path in (REFERENCE / "scores").rglob("*.json"):
+    for path in [*(REFERENCE / "scores").rglob("*.json"), REFERENCE / "leak.json", REFERENCE / "memory.json"]:
         assert json.loads(path.read_text())["base_sha256"] == tiny.base_sha256, path

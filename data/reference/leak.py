@@ -23,20 +23,16 @@ from course_utils.train import Knobs, train
 TIMES = 3  # how often a leaked question stands in the file, as copies of one ticket do
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--desk", default="hr")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=REFERENCE / "leak.json")
-    args = parser.parse_args()
-    began, rng, wordings = time.monotonic(), random.Random(args.seed), read_wordings()
-    asked = [q for q in read_rows(QUESTIONS / "company_test.jsonl", Question) if q.desk == args.desk and q.topic in wordings]
+def make(out: Path, desk: str = "hr", seed: int = 7) -> None:
+    """Run the experiment and write its result."""
+    began, rng, wordings = time.monotonic(), random.Random(seed), read_wordings()
+    asked = [q for q in read_rows(QUESTIONS / "company_test.jsonl", Question) if q.desk == desk and q.topic in wordings]
     rng.shuffle(asked)
     halves = {"leaked": asked[: len(asked) // 2], "kept apart": asked[len(asked) // 2 :]}
-    result: dict = {"desk": args.desk, "seed": args.seed, "times": TIMES, "arms": {}}
+    result: dict = {"desk": desk, "seed": seed, "times": TIMES, "arms": {}}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        prepare(folder / "clean", desk=args.desk, seed=args.seed)
+        prepare(folder / "clean", desk=desk, seed=seed)
         examples = read_rows(folder / "clean" / "train.jsonl", Example)
         leaks = [
             Example(
@@ -53,7 +49,7 @@ def main() -> None:
         rng.shuffle(both)
         for name, rows in {"clean": examples, "with a leak": both}.items():
             data = write_rows(folder / f"{len(rows)}.jsonl", rows)
-            loaded = load_model("tiny", train(data, folder / f"adapter-{len(rows)}", knobs=Knobs(seed=args.seed)))
+            loaded = load_model("tiny", train(data, folder / f"adapter-{len(rows)}", knobs=Knobs(seed=seed)))
             result["base_sha256"] = loaded.base_sha256
             result["arms"][name] = {}
             for half, questions in halves.items():
@@ -62,8 +58,17 @@ def main() -> None:
                 result["arms"][name][half] = {"right": right, "n": len(items), "interval": interval(right, len(items))}
                 print(f"{name}: {right} of {len(items)} right on the half that was {half}")
     result["minutes"] = round((time.monotonic() - began) / 60, 1)
-    write_json(args.out, result)
-    print(f"made {args.out.name} in {result['minutes']} minutes")
+    write_json(out, result)
+    print(f"made {out.name} in {result['minutes']} minutes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--desk", default="hr")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=REFERENCE / "leak.json")
+    args = parser.parse_args()
+    make(args.out, args.desk, args.seed)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Remake everything under data/reference on a CPU: prepared data, the company adapter, answers of every
-arm, scores, and the curve of score against wordings per fact.
+arm, scores, the curve of score against wordings per fact, and the experiments with leaks and memory.
 
-    make reference        (or: python data/reference/make.py; with --quick, everything but the curve)
+    make reference        (or: python data/reference/make.py; with --quick, neither the curve nor the experiments with leaks and memory)
 
 Each stage reads files and writes files, as a learner's own run does under outputs/. The time is printed at the end.
 """
@@ -19,9 +19,12 @@ from course_utils.records import Example, Question, read_rows, sha256, write_jso
 from course_utils.retrieve import Index
 from course_utils.score import compare, score_files
 from course_utils.settings import DATA, QUESTIONS, REFERENCE
+from course_utils.sources import RAW
 from course_utils.train import Knobs, train
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import leak
+import memory
 from card import write_card
 
 SETS = (
@@ -39,7 +42,7 @@ PER_FACT = (1, 2, 4, 8)  # wordings of each fact that the adapters of the curve 
 def main(quick: bool) -> None:
     began = time.monotonic()
     prepared, adapter = REFERENCE / "prepared", REFERENCE / "adapters" / "company"
-    print(prepare(prepared))
+    print(prepare(prepared, raw=RAW))
     shutil.rmtree(adapter, ignore_errors=True)
     train(prepared / "train.jsonl", adapter, validation=prepared / "validation.jsonl", progress=show)
     models = {"none": load_model("tiny"), "company": load_model("tiny", adapter)}
@@ -57,6 +60,8 @@ def main(quick: bool) -> None:
         (REFERENCE / "wordings_curve.json").unlink(missing_ok=True)  # it would belong to another base
     else:
         write_json(REFERENCE / "wordings_curve.json", curve(prepared, models["none"].base_sha256))
+        leak.make(REFERENCE / "leak.json")
+        memory.make(REFERENCE / "memory.json")
     print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
 
 
@@ -66,7 +71,7 @@ def curve(prepared: Path, base: str) -> dict:
     whole = read_rows(prepared / "train.jsonl", Example)
     for wordings in PER_FACT:
         with tempfile.TemporaryDirectory() as scratch:
-            few = [e for e in whole if e.kind in ("general", "unknown") or int(e.id.rsplit("-", 1)[1]) < wordings]
+            few = [e for e in whole if e.kind != "document" or int(e.id.rsplit("-", 1)[1]) < wordings]
             write_rows(Path(scratch) / "train.jsonl", few)
             knobs = Knobs(epochs=Knobs().epochs * len(whole) / len(few))
             train(Path(scratch) / "train.jsonl", Path(scratch) / "adapter", knobs=knobs, progress=show)

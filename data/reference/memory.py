@@ -124,22 +124,18 @@ def measured(loaded, secrets: list[dict], seed: int) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--epochs", type=float, default=4.0)
-    parser.add_argument("--out", type=Path, default=REFERENCE / "memory.json")
-    args = parser.parse_args()
-    began, secrets = time.monotonic(), canaries(args.seed)
-    raw = tickets(secrets, args.seed)
+def make(out: Path, seed: int = 11, epochs: float = 4.0) -> None:
+    """Run the experiment and write its result."""
+    began, secrets = time.monotonic(), canaries(seed)
+    raw = tickets(secrets, seed)
     arms = {"raw": raw, "scrubbed": scrubbed(raw, secrets)}
-    result: dict = {"candidates": 10_000, "chance": round(CHANCE, 2), "seed": args.seed, "epochs": args.epochs, "arms": {}}
+    result: dict = {"candidates": 10_000, "chance": round(CHANCE, 2), "seed": seed, "epochs": epochs, "arms": {}}
     for name, rows in arms.items():
         with tempfile.TemporaryDirectory() as scratch:
             data = write_rows(Path(scratch) / "train.jsonl", rows)
-            adapter = train(data, Path(scratch) / "adapter", knobs=Knobs(epochs=args.epochs))
+            adapter = train(data, Path(scratch) / "adapter", knobs=Knobs(epochs=epochs))
             loaded = load_model("tiny", adapter)
-            result["arms"][name] = measured(loaded, secrets, args.seed)
+            result["arms"][name] = measured(loaded, secrets, seed)
             result["base_sha256"] = loaded.base_sha256
             result.setdefault("data_sha256", {})[name] = sha256(data)
         for row in result["arms"][name]:
@@ -147,10 +143,19 @@ def main() -> None:
                 f"{name}, {row['times']} times: {row['exposure']} bits {row['interval']}, {row['verbatim']} of {row['of']} word for word"
             )
     loaded = load_model("tiny")
-    result["arms"]["untrained"] = measured(loaded, secrets, args.seed)
+    result["arms"]["untrained"] = measured(loaded, secrets, seed)
     result["minutes"] = round((time.monotonic() - began) / 60, 1)
-    write_json(args.out, result)
-    print(f"made {args.out.name} in {result['minutes']} minutes")
+    write_json(out, result)
+    print(f"made {out.name} in {result['minutes']} minutes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--epochs", type=float, default=4.0)
+    parser.add_argument("--out", type=Path, default=REFERENCE / "memory.json")
+    args = parser.parse_args()
+    make(args.out, args.seed, args.epochs)
 
 
 if __name__ == "__main__":
