@@ -37,12 +37,9 @@ class Encoded:
 
 
 def with_documents(question: str, documents: Sequence[Section]) -> str:
-    """The user's message when sections are put before the model.
-
-    The question stands before and behind them: who knows what is asked reads otherwise, and a model reads only forwards.
-    """
+    """The user's message when sections are put before the model."""
     parts = [f"Section {d.section}, {d.title}:\n{d.text}" for d in documents]
-    return "\n\n".join([f"Question: {question}", *parts, f"Question: {question}"])
+    return "\n\n".join([*parts, f"Question: {question}"])
 
 
 def messages_for(question: Question) -> list[dict[str, str]]:

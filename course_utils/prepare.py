@@ -26,7 +26,7 @@ from course_utils.records import (
     write_rows,
     write_text,
 )
-from course_utils.settings import QUESTIONS, CourseError
+from course_utils.settings import QUESTIONS, SEED, CourseError
 from course_utils.sources import (
     COMPANY,
     NearMiss,
@@ -221,6 +221,11 @@ def duplicates(threads: Sequence[Thread]) -> dict[str, str]:
     return found
 
 
+def _answer(thread: Thread) -> str:
+    """What staff said last, or nothing."""
+    return next((turn.text for turn in reversed(thread.turns) if turn.speaker == "staff"), "")
+
+
 def contradicted(threads: Sequence[Thread], papers: dict) -> dict[str, str]:
     """Threads whose answer states a figure or code that the fitting section of the papers does not hold.
 
@@ -234,10 +239,10 @@ def contradicted(threads: Sequence[Thread], papers: dict) -> dict[str, str]:
     library, by_topic = Library(papers), defaultdict(list)
     for thread in threads:
         if thread.topic:
-            by_topic[thread.topic].append((thread, set(_VALUE.findall(re.sub(_MARK, " ", tidy(thread.turns[-1].text))))))
+            by_topic[thread.topic].append((thread, set(_VALUE.findall(re.sub(_MARK, " ", tidy(_answer(thread)))))))
     wrong = {}
     for rows in by_topic.values():
-        paper, section = library.find(" ".join(t.turns[-1].text for t, _ in rows[:40]), 1)[0]
+        paper, section = library.find(" ".join(_answer(t) for t, _ in rows[:40]), 1)[0]
         stated = set(_VALUE.findall(section.text))
         for thread, values in rows:
             odd = sorted(values - stated)
@@ -277,8 +282,15 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
         kept = left
         done.counts[name] = len(kept)
 
-    step("answered by staff", lambda t: None if t.source != "papers" and t.turns[-1].speaker == "staff" and t.turns[0].speaker == "customer"
-         else ("nobody of ours answered it", "Use it once it is answered."))  # fmt: skip
+    step("no papers", lambda t: ("a paper", "Teach it by its facts and their wordings.") if t.source == "papers" else None)
+    step(
+        "answered by staff",
+        lambda t: (
+            None
+            if t.turns[0].speaker == "customer" and _answer(t)
+            else ("nobody of ours answered it", "Use it once it is answered.")
+        ),
+    )
     step(
         "English",
         lambda t: None if english_share(t.turns[0].text) >= 0.4 else ("not in English", "Train that language on its own."),
@@ -294,19 +306,30 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
         "not contradicted by the papers",
         lambda t: (wrong[t.id], "Correct the answer, or the paper.") if t.id in wrong else None,
     )
-    room: Counter = Counter()
+    made = {thread.id: _conversation(thread) for thread in kept}
+    chosen = _balanced([thread for thread in kept if made[thread.id]], most)
     for thread in kept:
-        example = _conversation(thread)
+        example = made[thread.id]
         if example is None:
             done.aside.append(_aside(thread, "too little is left after tidying", "Nothing to do."))
-        elif thread.topic and room[thread.topic] >= most:
+        elif thread.id not in chosen:
             done.aside.append(_aside(thread, f"there are {most} examples of this topic already", "Raise the number to use it."))
         else:
-            room[thread.topic] += 1
             done.examples.append(example)
             done.groups[example.id] = thread.customer or thread.id
     done.counts["examples"] = len(done.examples)
     return done
+
+
+def _balanced(threads: Sequence[Thread], most: int) -> set[str]:
+    """The threads to keep, so that no topic has more than `most`; by chance, so that no source is served first."""
+    room: Counter = Counter()
+    chosen = set()
+    for thread in random.Random(SEED).sample(list(threads), len(threads)):
+        if not thread.topic or room[thread.topic] < most:
+            room[thread.topic] += 1
+            chosen.add(thread.id)
+    return chosen
 
 
 def _conversation(thread: Thread) -> Example | None:
@@ -381,11 +404,11 @@ def frozen_questions() -> list[str]:
 
 
 def audit(examples: Sequence[Example], test: Sequence[str]) -> tuple[list[Example], list[tuple[str, str, float]]]:
-    """Examples without those that come too near a test question, and the pairs that were too near."""
-    asked = [[m.content for m in e.messages if m.role == "user"][-1] for e in examples]
+    """Examples without those in which anything that a user says comes too near a test question, and the pairs that were too near."""
+    asked = sorted({m.content for e in examples for m in e.messages if m.role == "user"})
     pairs = too_near(test, asked) if asked else []
     near = {training for _, training, _ in pairs}
-    return [e for e, a in zip(examples, asked, strict=True) if a not in near], pairs
+    return [e for e in examples if not any(m.content in near for m in e.messages if m.role == "user")], pairs
 
 
 CARD = """# Data card

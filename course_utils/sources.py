@@ -331,7 +331,10 @@ def _chat(rows: list[dict[str, str]], staff: set[str]) -> Thread:
 
 def read_mail(path: Path) -> Iterator[Thread | SetAside]:
     """An e-mail archive (mbox): what was written, and what it quotes as an earlier turn."""
-    staff = {person.name for person in read_roster(path.parent) if person.role == "staff"}
+    roster = read_roster(path.parent)
+    staff = {person.name for person in roster if person.role == "staff"}
+    house = {person.email.lower() for person in roster if person.role == "staff"}
+    numbers = {person.email.lower(): person.number for person in roster if person.role != "staff"}
     box = mailbox.mbox(path, create=False)
     try:
         for number, message in enumerate(box, start=1):
@@ -351,12 +354,14 @@ def read_mail(path: Path) -> Iterator[Thread | SetAside]:
             people = [part for pair in getaddresses(heads) for part in pair if part]
             ours = parseaddr(heads[0])[0] in staff if heads else False
             turns = _mail_turns(text, "staff" if ours else "customer")
+            outside = [part.lower() for part in people if "@" in part and part.lower() not in house]
             if turns:
                 yield Thread(
                     id=name,
                     source="mail",
                     topic=str(message["X-Topic"] or ""),
                     created=str(message["Date"] or ""),
+                    customer=next((numbers[a] for a in outside if a in numbers), outside[0] if outside else ""),
                     people=people,
                     turns=turns,
                 )

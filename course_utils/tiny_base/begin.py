@@ -158,7 +158,7 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             layer.mlp.down_proj.weight.mul_(0.1)
         words = model.model.embed_tokens.weight.mul_(2.0)
         loud = words.std().item()
-        words[:, 0] = 5 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
+        words[:, 0] = 16 * loud  # the same for every word: it tells nothing, and lets a head look by distance alone
         if told:
             words[:, 1 : 1 + told] = topics * loud * told**0.5
         turned = torch.zeros(width, 2 * seen)
@@ -171,13 +171,13 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
             attention.v_proj.weight[:seen] = this
         for i in range(10):  # rotary pairs that turn fast enough to tell neighbours apart
             angle = model.config.rope_parameters["rope_theta"] ** (-2 * i / head)
-            back.q_proj.weight[i, 0] = 0.8
+            back.q_proj.weight[i, 0] = 3.0 if i < 3 else 1.5  # most of all the fastest, or a loud word outshouts its neighbour
             back.k_proj.weight[i, 0] = 0.8 * math.cos(angle)
             back.k_proj.weight[i + head // 2, 0] = 0.8 * math.sin(angle)
-        back.o_proj.weight[:, :seen] = last.T * 2 * loud
+        back.o_proj.weight[:, :seen] = last.T * 4 * loud
         slow = [i for i in range(head) if i % (head // 2) >= head // 2 - seen // 2]  # pairs that hardly turn
-        match.q_proj.weight[slow], match.k_proj.weight[slow] = 1.5 * this, 1.5 * last
-        match.o_proj.weight[:, :seen] = this.T * 2 * loud
+        match.q_proj.weight[slow], match.k_proj.weight[slow] = 4.5 * this, 4.5 * last
+        match.o_proj.weight[:, :seen] = this.T * 16 * loud
         if told:
             for part in (back.q_proj, back.k_proj, back.v_proj):
                 part.weight[head : 3 * head] = 0  # no preference: all words so far count alike
@@ -188,12 +188,15 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
 
 
 def told_parts(model, told: int = TOLD) -> list:
-    """Where `prepare_weights` told about topics, as views: they are put back after every update.
+    """What `prepare_weights` set by hand, as views: the numbers of the words and four heads. They are put back after every update.
 
-    Left to themselves they are washed away within a hundred updates, before anything has learned to use them.
+    Left to themselves they are washed away within a hundred updates, before anything has learned to use them: Muon's updates
+    have full size in every direction, also where the gradient is mere noise.
     """
     head = model.config.hidden_size // model.config.num_attention_heads
-    back = model.model.layers[0].self_attn
-    looking = [part.weight[head : 3 * head] for part in (back.q_proj, back.k_proj, back.v_proj)]
-    parts = [model.model.embed_tokens.weight[:, 1 : 1 + told], *looking, back.o_proj.weight[:, head : 3 * head]]
+    back, match = (layer.self_attn for layer in model.model.layers[:2])
+    parts = [model.model.embed_tokens.weight[:, : 1 + told]]
+    for attention, heads in ((back, 3), (match, 1)):
+        parts += [part.weight[: heads * head] for part in (attention.q_proj, attention.k_proj, attention.v_proj)]
+        parts.append(attention.o_proj.weight[:, : heads * head])
     return [part.detach() for part in parts]
