@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_stream():
 def test_every_skill_makes_talks_that_end_with_an_answer_and_fit(tiny):
     rng, texts = random.Random(3), corpus.material()
     taught = [{maker for maker, _ in mix} for _, mix in skills.STAGES]
-    assert taught[0] < taught[1] < taught[2]  # nothing is dropped later
+    assert taught[0] <= taught[1] < taught[2]  # nothing is dropped later
     assert sum(share for share, _ in skills.STAGES) == pytest.approx(1)
     for maker, _ in skills.MIX:
         for _ in range(40):
@@ -115,9 +115,9 @@ def test_two_heads_start_out_finding_what_followed_the_present_word(tiny, monkey
     with torch.no_grad():
         layers = model(input_ids=half.repeat(2)[None], output_attentions=True).attentions
     back, match = layers[0][0, 0], layers[1][0, 0]  # the first head of the first two layers, shape (80, 80)
-    assert torch.stack([back[i, i - 1] for i in range(1, 80)]).mean() > 0.5
+    assert torch.stack([back[i, i - 1] for i in range(1, 80)]).mean() > 0.9
     followed = torch.stack([match[i, i - 40 + 1] for i in range(41, 79)])
-    assert followed.mean() > 0.2  # by chance it would be one in the sixty words before
+    assert followed.mean() > 0.7  # by chance it would be one in the sixty words before
     assert model.model.layers[1].self_attn.q_proj.weight.requires_grad  # a start, not a fixture
 
 
@@ -159,12 +159,13 @@ def test_what_is_told_about_topics_is_kept(tmp_path, tiny, monkeypatch):
     from safetensors.torch import load_file
 
     before, after = started[0], load_file(made / "model.safetensors")
-    told, heads = slice(1, 1 + begin.TOLD), slice(64, 192)
-    words, values = "model.embed_tokens.weight", "model.layers.0.self_attn.v_proj.weight"
-    assert torch.equal(after[words][:, told], before[words][:, told])
-    assert not torch.equal(after[words][:, 1 + begin.TOLD :], before[words][:, 1 + begin.TOLD :])
-    assert torch.equal(after[values][heads], before[values][heads])
-    assert not torch.equal(after[values][:64], before[values][:64])
+    told, words = 1 + begin.TOLD, "model.embed_tokens.weight"
+    assert torch.equal(after[words][:, :told], before[words][:, :told])
+    assert not torch.equal(after[words][:, told:], before[words][:, told:])
+    for layer, held in ((0, 192), (1, 64)):
+        values = f"model.layers.{layer}.self_attn.v_proj.weight"
+        assert torch.equal(after[values][:held], before[values][:held])
+        assert not torch.equal(after[values][held:], before[values][held:])
 
 
 def test_the_helpers_are_told_what_is_asked_and_where_it_stands(tiny, monkeypatch):
@@ -178,7 +179,7 @@ def test_the_helpers_are_told_what_is_asked_and_where_it_stands(tiny, monkeypatc
             assert counts[mark] == 0 < counts[mark + 1]
             if kinds[mark] >= 0 and kinds[mark] < len(texts.facets):
                 assert spoken.startswith(f"You ask {names[int(kinds[mark])]}.")
-                stressed = tiny.tokenizer.decode(row[mark + 1 :][counts[mark + 1 :] == pretrain.STRESS])
+                stressed = tiny.tokenizer.decode(row[mark + 1 :][counts[mark + 1 :] == pretrain.STRESS[-1]])
                 assert stressed == f"You ask {names[int(kinds[mark])]}."
                 asked += 1
             if end > 0:

@@ -26,9 +26,10 @@ CALM = 0.1  # learning rate of the words' numbers, as a share of the matrices': 
 DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
 GUESS_AT, SEEK_AT = 3, 4  # the layers that the helpers read, of six: three are left to say what was understood
-GUESS, SEEK = 2.0, 1.0  # weights of the helpers' losses; see `build_school`
-STRESS = 3.0  # weight of the words that say what is asked, against 1 for all others of the assistant's
-ASKED = 0.1  # weight of the words that are not the assistant's, in the first stage; later 0
+GUESS, SEEK = 1.0, 0.5  # weights of the helpers' losses, once they take part; see `build_school`
+STRESS = (1.0, 2.0, 3.0)  # in each stage, weight of the words that say what is asked, against 1 for all others of the assistant's
+ASKED = (0.3, 0.1, 0.0)  # in each stage, weight of the words that are not the assistant's
+HELP = (0.0, 1.0, 1.0)  # in each stage, whether the helpers take part: never in the first, or nothing is learned of copying
 
 
 def kinds(texts) -> dict[str, int]:
@@ -118,14 +119,14 @@ class Batches:
                     for k, message in zip(marks, (m for m in messages if m["role"] == "assistant"), strict=True):
                         about[i, k] = kind_of(numbers, message["content"])
                         if about[i, k] >= 0:
-                            weights[i, k + 1 : row.ids.index(stop, k) + 1] = STRESS
+                            weights[i, k + 1 : row.ids.index(stop, k) + 1] = STRESS[self.stage(number - 1)]
                             about[i, k : row.ids.index(end, k)] = about[i, k].item()
                     absent = messages[-1]["content"] in (*skills.NOT_IN_DOCUMENT, skills.NONE_OF_THEM)
                     aims[i] = torch.tensor((k, place_of(row.ids[:k], row.ids[k + 1 : -1], absent)))
                 yield number, ids, weights, about, aims
 
 
-def loss_of(school, ids, places, wanted, weights, marks, about, share, aims):
+def loss_of(school, ids, places, wanted, weights, marks, about, share, aims, helped):
     """The model's loss, and the losses of the two helpers.
 
     Args:
@@ -139,6 +140,7 @@ def loss_of(school, ids, places, wanted, weights, marks, about, share, aims):
         about: The number, or -100, shape (m,).
         share: The share of rows in which it does, shape ().
         aims: Where the last answer begins and where what it repeats ends, or -100, shape (rows, 2).
+        helped: How much the helpers count, shape ().
     """
     import torch
     from torch.nn import functional
@@ -164,7 +166,7 @@ def loss_of(school, ids, places, wanted, weights, marks, about, share, aims):
     looks = (school["offering"](read[SEEK_AT]) @ asking[:, :, None])[:, :, 0].float() / asking.shape[1] ** 0.5
     looks = looks.masked_fill(order >= aims[:, :1], -1e4)
     found = functional.cross_entropy(looks, aims[:, 1], reduction="sum") / len(ids)
-    return loss + GUESS * share * right + SEEK * found
+    return loss + helped * (GUESS * share * right + SEEK * found)
 
 
 def known(about):
@@ -294,8 +296,9 @@ def pretrain(out: Path, steps: int, rate: float, seed: int, save_minutes: float,
             batches.steps = plan["steps"]
             write_json(out / "plan.json", plan)
         rate_now = plan["rate"] * rate_at(number / max(plan["steps"], 1))
-        asked = ASKED if batches.stage(number - 1) == 0 else 0.0
-        work = [part.to(here.device) for part in (ids, *chosen(ids, counts, asked), *known(about), aims)]
+        stage = batches.stage(number - 1)
+        parts = (ids, *chosen(ids, counts, ASKED[stage]), *known(about), aims, torch.tensor(HELP[stage]))
+        work = [part.to(here.device) for part in parts]
         loss = _step(school, opts, loss_now, work, rate_now, here)
         for part, kept in told:
             part.copy_(kept)

@@ -534,12 +534,19 @@ def writing(rng: random.Random, texts: Material) -> Chat:
 
 
 LISTENING = (
-    (understood, 58),
-    (general, 10),
+    (understood, 36),
+    (general, 14),
+    (same_question, 4),
+    (topic_of, 6),
+    (say_differently, 4),
+    (turns, 3),
     (unknown, 8),
-    (copying, 24),
-)  # the very first lessons: what is asked? very many wordings, before anything else. Copying from the first day: heads that begin
-# with the art of it and are not asked for it lose it within a few hundred updates, and find it again only late
+    (copying, 18),
+    (finding, 10),
+    (styled, 2),
+    (writing, 3),
+)  # the very first lessons: much copying and finding, all words learned, no helpers. Heads that begin with the art of copying and
+# are not asked for it lose it within two hundred updates, and find it again only late
 
 FIRST_MIX = (
     (understood, 36),
