@@ -307,11 +307,14 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
         lambda t: (wrong[t.id], "Correct the answer, or the paper.") if t.id in wrong else None,
     )
     made = {thread.id: _conversation(thread) for thread in kept}
-    chosen = _balanced([thread for thread in kept if made[thread.id]], most)
+    first = {_asked(made[thread.id]): thread.id for thread in reversed(kept) if made[thread.id]}
+    chosen = _balanced([thread for thread in kept if thread.id in first.values()], most)
     for thread in kept:
         example = made[thread.id]
         if example is None:
             done.aside.append(_aside(thread, "too little is left after tidying", "Nothing to do."))
+        elif first[_asked(example)] != thread.id:
+            done.aside.append(_aside(thread, f"asks word by word what {first[_asked(example)]} asks", "Nothing to do."))
         elif thread.id not in chosen:
             done.aside.append(_aside(thread, f"there are {most} examples of this topic already", "Raise the number to use it."))
         else:
@@ -319,6 +322,10 @@ def clean_pile(rows: Iterable[Thread | SetAside], scrubber: Scrubber, papers: di
             done.groups[example.id] = thread.customer or thread.id
     done.counts["examples"] = len(done.examples)
     return done
+
+
+def _asked(example: Example) -> str:
+    return " ".join(m.content for m in example.messages if m.role == "user").lower()
 
 
 def _balanced(threads: Sequence[Thread], most: int) -> set[str]:
@@ -433,7 +440,7 @@ knows, {not_in_papers} to be refused. No customer stands on both sides. Seed {se
 
 def data_card(cleaned: Cleaned, counts: dict, near: int) -> str:
     """What is in a training file, where it came from and what was done to it, from the run itself."""
-    kinds = Counter(re.sub(r"^(says|repeats|there are).*", r"\1 ...", a.reason) for a in cleaned.aside)
+    kinds = Counter(re.sub(r"^(says|repeats|there are|asks).*", r"\1 ...", a.reason) for a in cleaned.aside)
     return CARD.format(
         steps="\n".join(f"| {name} | {n:,} |" for name, n in cleaned.counts.items()),
         reasons=", ".join(f"{reason} ({n})" for reason, n in kinds.most_common()),
@@ -535,16 +542,18 @@ def check_file(path: str | Path) -> list[str]:
         CourseError: If the file cannot be read as examples at all; it names line, field and fix.
     """
     examples = read_rows(path, Example)
-    asked = Counter(" ".join(m.content for m in e.messages if m.role == "user").lower() for e in examples)
+    asked = Counter(map(_asked, examples))
     twice = sum(n - 1 for n in asked.values())
     longest = max(sum(len(m.content) for m in e.messages) for e in examples)
     kinds = ("email", "phone", "iban", "card", "tax_id", "employee_id", "password", "api_key", "customer_url", "birth_date")
     scrubber = Scrubber(patterns={kind: PATTERNS[kind] for kind in kinds if kind in PATTERNS})
     personal: Counter = Counter()
     for example in examples:
-        personal.update(s.kind for s in scrubber.find("\n\n".join(m.content for m in example.messages)) if s.kind in kinds)
+        text = re.sub(_MARK, " ", "\n\n".join(m.content for m in example.messages))
+        found = [s for s in scrubber.find(text) if s.kind in kinds]
+        personal.update(s.kind for s in found if s.kind != "phone" or sum(c.isdigit() for c in text[s.start : s.end]) > 6)
     orders = sum(any(a.role == b.role for a, b in zip(e.messages, e.messages[1:], strict=False)) for e in examples)
-    found = ", ".join(f"{n} {kind}" for kind, n in personal.most_common())
+    listed = ", ".join(f"{n} {kind}" for kind, n in personal.most_common())
     size = Path(path).stat().st_size / 1e6
 
     def line(ok: bool, text: str) -> str:
@@ -557,5 +566,5 @@ def check_file(path: str | Path) -> list[str]:
         line(not orders, f"roles take turns (not in {orders} examples)" if orders else "roles take turns"),
         line(longest <= 24_000, f"the longest example has {longest:,} characters; above about 24,000 many models cut it"),
         line(twice <= 0.01 * len(examples), f"{twice} examples ask word by word what another one asks"),
-        line(not personal, f"personal data with a form: {found or 'none found'}"),
+        line(not personal, f"personal data with a form: {listed or 'none found'}"),
     ]
