@@ -428,7 +428,7 @@ Made by `course prepare` from a pile and the company's papers. Read it before yo
 
 **Taken out and why** (each row stands in `set_aside.jsonl`): {reasons}.
 
-**Personal data and secrets replaced**: {scrubbed}. The key of the pseudonyms was thrown away. What was *found* was replaced; nobody can
+**Personal data and secrets replaced**: {scrubbed}. Whose a pseudonym is was never written. What was *found* was replaced; nobody can
 promise that everything was found: measure it on a pile whose contents you know (notebook 04).
 
 **Kept away from the test**: {near} examples stood near a frozen test question and were left out.

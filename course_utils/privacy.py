@@ -6,10 +6,7 @@ nobody uses in small letters). Limits: English; a stranger's lone first name in 
 data anonymous in the sense of the law, because who knows the company may still guess who wrote.
 """
 
-import hashlib
-import hmac
 import re
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -257,19 +254,18 @@ class Scrubber:
         roster: Customers and staff.
         products: Names of what is not released yet.
         patterns: Regular expressions by kind; a learner may add some.
-        key: What pseudonyms are made from. It is never written anywhere: without it nobody can tell whose a pseudonym is.
     """
 
     roster: Sequence[Roster] = ()
     products: Sequence[str] = ()
     patterns: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(PATTERNS))
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
 
     def __post_init__(self) -> None:
         kinds = dict(self.patterns)
         if self.products:
             kinds["unreleased_product"] = (r"(?i)\b(?:" + "|".join(re.escape(p) for p in self.products) + r")\b",)
         self._engine = _presidio(kinds)
+        self._numbered: dict[tuple[str, str], int] = {}  # whose a pseudonym is; it is never written anywhere
         self._names = {row.name.lower(): row.name for row in self.roster}
         self._numbers = {row.number for row in self.roster}
         self._by_part: dict[str, set[str]] = defaultdict(set)
@@ -320,12 +316,14 @@ class Scrubber:
         return any(fuzz.ratio(pair, name) >= 88 for name in near)
 
     def pseudonym(self, kind: str, value: str, people: Sequence[str] = ()) -> str:
-        """The same stand-in for the same value, such as "[name-3f2a]"; first names and slips count as their person's."""
+        """The same stand-in for the same value, such as "[name-003f]"; first names and slips count as their person's.
+
+        They are numbered as they come, so that the same pile gives the same file, and nobody can compute one from a name.
+        """
         plain = re.sub(r"\W+", " ", value).strip().lower()
         if kind == "name":
             plain = self._whose(plain, people)
-        digest = hmac.new(self.key, f"{kind}:{plain}".encode(), hashlib.sha256).hexdigest()
-        return f"[{kind}-{digest[:4]}]"
+        return f"[{kind}-{self._numbered.setdefault((kind, plain), len(self._numbered)):04x}]"
 
     def _whose(self, name: str, people: Sequence[str]) -> str:
         """The person whom a name means, as far as record and roster tell; otherwise the name itself."""

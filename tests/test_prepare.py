@@ -38,7 +38,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def cleaned():
-    scrubber = Scrubber(read_roster(), read_secrets(), key=b"test")
+    scrubber = Scrubber(read_roster(), read_secrets())
     return clean_pile(read_pile(), scrubber, read_papers())
 
 
@@ -162,6 +162,13 @@ def test_check_says_whether_a_file_would_be_accepted(write):
     assert sum(line.startswith("NO") for line in few) == 1
     leaky = check_file(write("leaky.jsonl", [row(k, "Write to a.person@mail.example.com") for k in range(12)]))
     assert "12 email" in " ".join(line for line in leaky if line.startswith("NO"))
+
+
+def test_the_same_pile_gives_the_same_file(tmp_path):
+    for name in ("a", "b"):
+        prepare(tmp_path / name, raw=RAW, desk="support")
+    for file in ("train.jsonl", "validation.jsonl", "set_aside.jsonl", "card.md"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_no_planted_identifier_is_left_in_any_file_that_is_written(tmp_path):

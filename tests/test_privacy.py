@@ -109,16 +109,17 @@ def test_nothing_planted_is_left_in_a_cleaned_pile(held_out):
     assert [value for text in cleaned for value in wanted if value in text] == []
 
 
-def test_the_same_person_keeps_the_same_pseudonym_and_the_key_stays_inside():
-    scrubber = Scrubber([ANN], key=b"x" * 16)
+def test_the_same_person_keeps_the_same_pseudonym_and_nobody_can_compute_one():
+    scrubber = Scrubber([ANN])
     text, counts = scrubber.clean_text("Dear Rose Pryce, rose pryce asked me. Rose Price too.", ["Rose Pryce"])
     marks = [part.split("]")[0] for part in text.split("[")[1:]]
     assert len(marks) == 3
     assert len(set(marks)) == 1
     assert counts["name"] == 3
-    assert "x" * 16 not in repr(scrubber)
-    other, _ = Scrubber([ANN], key=b"y" * 16).clean_text("Dear Rose Pryce,", [])
-    assert other.split("[")[1] != text.split("[")[1]
+    later = Scrubber([ANN])
+    later.clean_text("Dear Carl Nobody, who wrote before her,", ["Carl Nobody"])
+    other, _ = later.clean_text("Dear Rose Pryce,", [])
+    assert other.split("[")[1] != text.split("[")[1]  # it comes from the order in the pile, not from the name
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def show_privacy(result: Mapping) -> None:
                 "kind": kind,
                 "planted": row["planted"],
                 "missed": row["planted"] - row["found"],
-                "found": f"{100 * row['recall']:.0f}%",
+                "found": f"{100 * row['recall']:.1f}%",
                 "95% interval": "{:.0f}% to {:.0f}%".format(*(100 * x for x in row["interval"])),
             }
             for kind, row in result["by_type"].items()
