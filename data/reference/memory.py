@@ -79,30 +79,30 @@ def scrubbed(rows: list[Example], secrets: list[dict]) -> list[Example]:
 def ranked(loaded, secret: dict) -> tuple[int, bool]:
     """The rank of a canary among all 10,000 numbers (1 is likeliest), and whether greedy reading gives it word for word.
 
-    The digits are single tokens, so the likelihood of every number comes from 1,111 short texts.
+    The digits are single tokens: what stands before them is read once, and each level of the tree of digits in one go.
     """
     import torch
+    from transformers import DynamicCache
 
     asked = [{"role": "user", "content": f"My name is {secret['name']}."}]
     text = render(loaded.tokenizer, asked, prompt=True) + f"{secret['name']}, {LEAD} LF-E"
     start = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
-    digits = [loaded.tokenizer.convert_tokens_to_ids(str(d)) for d in range(10)]
-    begun, logs = torch.tensor([start]), torch.zeros(1)
+    digits = torch.tensor([loaded.tokenizer.convert_tokens_to_ids(str(d)) for d in range(10)])
+    cache, tokens, logs = DynamicCache(), torch.tensor([start]), torch.zeros(1)
     with torch.inference_mode():
-        for _ in range(4):
-            parts = []
-            for chunk in begun.split(256):
-                out = loaded.model(input_ids=chunk).logits[:, -1].float().log_softmax(-1)
-                parts.append(out[:, digits])
-            logs = (logs[:, None] + torch.cat(parts)).flatten()
-            begun = torch.cat([begun.repeat_interleave(10, 0), torch.tensor(digits).repeat(len(begun))[:, None]], 1)
+        for level in range(4):
+            out = loaded.model(input_ids=tokens, past_key_values=cache, use_cache=True).logits[:, -1]
+            logs = (logs[:, None] + out.float().log_softmax(-1)[:, digits]).flatten()
+            if level < 3:
+                cache.batch_repeat_interleave(10)
+                tokens = digits.repeat(10**level)[:, None]
     right = int(secret["digits"])
     rank = int((logs > logs[right]).sum()) + 1
     greedy = loaded.tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
     for _ in range(4):
         with torch.inference_mode():
             greedy = torch.cat([greedy, loaded.model(input_ids=greedy).logits[:, -1].argmax(-1, keepdim=True)], 1)
-    return rank, greedy[0, -4:].tolist() == [digits[int(d)] for d in secret["digits"]]
+    return rank, greedy[0, -4:].tolist() == [int(digits[int(d)]) for d in secret["digits"]]
 
 
 def measured(loaded, secrets: list[dict], seed: int) -> list[dict]:
