@@ -55,6 +55,7 @@ def _train(args: argparse.Namespace) -> str:
         Knobs(**chosen),
         args.validation,
         lambda p: _bar(p["step"], p["of"], f"loss {p['loss']:.3f}, {p['seconds_left']:.0f} s left"),
+        resume=args.resume,
     )
     card = read_json(out / "run.json")
     last = next(row["loss"] for row in reversed(card["losses"]) if "loss" in row)
@@ -125,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--alpha", type=int)
     p.add_argument("--rate", type=float)
     p.add_argument("--epochs", type=float)
+    p.add_argument("--resume", action="store_true", help="go on from the newest checkpoint that holds")
     p = verb("answer", _answer, "questions to answers")
     p.add_argument("--questions", type=Path, required=True)
     p.add_argument("--model", default="tiny")
@@ -151,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; nothing was overwritten", file=sys.stderr)
+        print("\nstopped; nothing was overwritten (a training run goes on with --resume)", file=sys.stderr)
         return 130
     except OSError as error:
         print(

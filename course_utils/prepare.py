@@ -428,7 +428,7 @@ Made by `course prepare` from a pile and the company's papers. Read it before yo
 
 **Taken out and why** (each row stands in `set_aside.jsonl`): {reasons}.
 
-**Personal data and secrets replaced**: {scrubbed}. Whose a pseudonym is was never written. What was *found* was replaced; nobody can
+**Personal data and secrets replaced**: {scrubbed}. Which pseudonym stands for whom is written nowhere. What was *found* was replaced; nobody can
 promise that everything was found: measure it on a pile whose contents you know (notebook 04).
 
 **Kept away from the test**: {near} examples stood near a frozen test question and were left out.
@@ -438,9 +438,19 @@ knows, {not_in_papers} to be refused. No customer stands on both sides. Seed {se
 """
 
 
+SHORT = {
+    "there are": "its topic was full",
+    "asks word": "asks what another one asks, word for word",
+    "repeats": "repeats another thread of the same customer",
+    "says": "contradicts the papers",
+}  # reasons that name a thread or a value, as the card sums them up
+
+
 def data_card(cleaned: Cleaned, counts: dict, near: int) -> str:
     """What is in a training file, where it came from and what was done to it, from the run itself."""
-    kinds = Counter(re.sub(r"^(says|repeats|there are|asks).*", r"\1 ...", a.reason) for a in cleaned.aside)
+    kinds = Counter(
+        next((short for start, short in SHORT.items() if a.reason.startswith(start)), a.reason) for a in cleaned.aside
+    )
     return CARD.format(
         steps="\n".join(f"| {name} | {n:,} |" for name, n in cleaned.counts.items()),
         reasons=", ".join(f"{reason} ({n})" for reason, n in kinds.most_common()),

@@ -2,14 +2,19 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from course_utils.answer import answer_questions, ask
 from course_utils.models import load_model
 from course_utils.records import Question, read_json, sha256
-from course_utils.settings import CourseError
-from course_utils.train import Knobs, train
+from course_utils.settings import ROOT, CourseError
+from course_utils.train import Knobs, _Saver, train
 
 FACTS = {
     "Which lamp hangs in the blue room?": "The lamp in the blue room is the Morvel 9.",
@@ -108,3 +113,111 @@ def test_attention_for_training_equals_torchs_own(stand_in):
     before = model(ids).logits
     use_causal_attention(model)
     assert torch.allclose(before, model(ids).logits, atol=1e-5)
+
+
+SHORT = Knobs(epochs=12, tokens=256)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture()
+def stopped(data, tmp_path, monkeypatch):
+    """A folder with the checkpoints of a run that ended in the middle."""
+    seal = _Saver.seal
+
+    def seal_then_end(self, step, seconds):
+        seal(self, step, seconds)
+        if step >= 6:
+            raise Stopped
+
+    monkeypatch.setattr(_Saver, "seal", seal_then_end)
+    with pytest.raises(Stopped):
+        train(data, tmp_path / "a", knobs=SHORT, saves=5)
+    monkeypatch.setattr(_Saver, "seal", seal)
+    return tmp_path / "a"
+
+
+def test_it_goes_on_bit_for_bit_where_it_was_stopped(data, stopped, tmp_path, capsys):
+    whole = train(data, tmp_path / "whole", knobs=SHORT, saves=5)
+    assert sorted(p.name for p in (stopped / "checkpoints").iterdir()) == ["step-4", "step-6", "unfinished"]
+    train(data, stopped, knobs=SHORT, saves=5, resume=True)
+    assert "going on from" in capsys.readouterr().out
+    assert read_json(stopped / "run.json")["losses"] == read_json(whole / "run.json")["losses"]
+    assert sha256(stopped / "adapter_model.safetensors") == sha256(whole / "adapter_model.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "whole"]  # nothing is left lying about
+    made = (stopped / "run.json").stat().st_mtime
+    train(data, stopped, knobs=SHORT, resume=True)
+    assert "0 steps to go" in capsys.readouterr().out
+    assert (stopped / "run.json").stat().st_mtime == made
+
+
+def test_a_damaged_checkpoint_is_passed_over(data, stopped, tmp_path, capsys):
+    (stopped / "checkpoints" / "step-6" / "optimizer.pt").write_bytes(b"x")
+    train(data, stopped, knobs=SHORT, saves=5, resume=True)
+    said = capsys.readouterr().out
+    assert "step-6: optimizer.pt has another size" in said
+    assert "going on from" in said
+    assert "step-4" in said
+
+
+@pytest.mark.parametrize("knob", [{"seed": 8}, {"rank": 16}, {"rate": 1e-3}])
+def test_it_does_not_go_on_with_other_settings(data, stopped, knob):
+    with pytest.raises(CourseError, match=next(iter(knob))):
+        train(data, stopped, knobs=Knobs(**{"epochs": 12, "tokens": 256, **knob}), resume=True)
+    assert (stopped / "checkpoints" / "step-6" / "manifest.json").exists()
+
+
+def test_it_does_not_go_on_with_other_data(stopped, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps(example(1, "Who?", "Nobody.")) + "\n")
+    with pytest.raises(CourseError, match="another data"):
+        train(other, stopped, knobs=SHORT, resume=True)
+
+
+def test_resume_without_a_checkpoint_starts_afresh_and_says_so(data, tmp_path, capsys):
+    train(data, tmp_path / "a", knobs=SHORT, resume=True)
+    assert "starting afresh" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_in_use_is_refused(data, tmp_path):
+    from filelock import FileLock
+
+    with FileLock(tmp_path / ".a.lock"), pytest.raises(CourseError, match="Another run"):
+        train(data, tmp_path / "a", knobs=SHORT)
+
+
+def test_a_full_disk_is_said_in_plain_words(data, stopped, monkeypatch):
+    import torch
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CourseError, match="full"):
+        train(data, stopped, knobs=SHORT, saves=5, resume=True)
+    assert (stopped / "checkpoints" / "step-6" / "manifest.json").exists()
+
+
+def test_a_polite_request_to_end_leaves_checkpoints_and_a_plain_line(data, tmp_path):
+    command = [sys.executable, "-m", "course_utils.cli", "train", "--data", data, "--out", tmp_path / "a", "--epochs", "400"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    for _ in range(600):
+        if list((tmp_path / "a" / "checkpoints").glob("step-*")):
+            break
+        time.sleep(0.1)
+    run.send_signal(signal.SIGTERM)
+    assert "--resume" in run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert list((tmp_path / "a" / "checkpoints").glob("step-*"))
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="trials are forked")
+def test_four_kills_four_equal_endings(tmp_path):
+    harness = [sys.executable, str(ROOT / "benchmarks" / "survive.py"), "--kills", "4", "--damages", "2", "--only", "ours"]
+    subprocess.run([*harness, "--out", str(tmp_path / "table.json")], check=True, capture_output=True, timeout=600)
+    table = read_json(tmp_path / "table.json")["ours"]
+    assert (table["kills"], table["survived"], table["equal"], table["litter"]) == (4, 4, 4, 0)
+    assert table["damage"] == {"damages": 2, "detected": 2, "finished": 2, "equal": 2}

@@ -178,8 +178,8 @@ def plot_means(
         middle = [m[0] for m in means]
         reach = [[m[0] - m[1] for m in means], [m[2] - m[0] for m in means]]
         axes.errorbar(middle, places, xerr=reach, fmt="os^D"[k], color=_COLOURS[k], capsize=3, label=arm)
-        for mean, place in zip(middle, places, strict=True):
-            axes.text(mean, place - 0.16, f"{mean:.1f}", ha="center", fontsize=9)
+        for m, place in zip(means, places, strict=True):
+            axes.text(m[2], place, f"  {m[0]:.1f}", va="center", fontsize=9)
     axes.axvline(mark[0], color="black", linestyle=":", linewidth=1)
     axes.text(mark[0], -0.55, f" {mark[1]}", fontsize=9)
     axes.set_yticks([g + step * (len(arms) - 1) / 2 for g in range(len(rows))], list(rows))
