@@ -203,3 +203,15 @@ def test_04_prepare_training_data(browser, lab):
     assert page.locator(".jp-OutputArea-output h1:has-text('Data card')").count() == 1
     assert page.locator(".jp-OutputArea-output:has-text('Exercise 04.3, not attempted')").count() >= 1
     opened.nothing_went_wrong()
+
+
+def test_05_what_the_model_sees(browser, lab):
+    opened = Opened(browser, lab, "05_what_the_model_sees")
+    page = opened.page
+    opened.run_all()
+    opened.wait()
+    opened.headings()
+    assert page.locator(".jp-OutputArea-output span[style*='underline']").count() > 5
+    assert page.locator(".jp-OutputArea-output img[alt^='How long training examples are']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('largest difference')").count() >= 2
+    opened.nothing_went_wrong()

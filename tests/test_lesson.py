@@ -46,6 +46,7 @@ THREADS = [row for row in read_pile(RAW) if isinstance(row, Thread)]
 PHONES = [
     item for line in (RAW / "ledger.jsonl").read_text("utf-8").splitlines() if (item := json.loads(line))["type"] == "phone"
 ]
+MASKS = [[0, 1], [0] * 7 + [1] * 4, [0] * 7]  # 5 trained of 20 tokens
 GOOD = r"(?<![\w.+-])(?:\+\d|\(\d{3}\)|0[27]\d)[\d ().-]{6,}\d(?!\w)"
 THREE = [
     "My wife is due in March and I want to plan: for how many weeks would my pay go on?",
@@ -161,6 +162,30 @@ CASES = {
             ((200 / 3, *held_out()), "share of customers"),
             ((60.0, *held_out()), "training part"),
         ],
+    },
+    "05.1": {
+        "solution": (75.0, MASKS),
+        "also": [(75, MASKS)],
+        "mistakes": [
+            ((25.0, MASKS), "trained rightly"),
+            ((0.75, MASKS), "between 0 and 1"),
+            ((100 * (1 / 2 + 7 / 11 + 1) / 3, MASKS), "count tokens"),
+        ],
+    },
+    "05.2": {
+        "solution": (15_360,),
+        "also": [],
+        "mistakes": [
+            ((180_224,), "stays frozen"),
+            ((4096,), "down* alone"),
+            ((11_264,), "up* alone"),
+            ((16.5,), "whole number"),
+        ],
+    },
+    "05.3": {
+        "solution": ("never stops",),
+        "also": [("Never stops",)],
+        "mistakes": [(("fine",), "when the answer is over"), (("asks",), "user's tokens")],
     },
 }
 

@@ -16,6 +16,7 @@ from course_utils.lesson.view import (
     show_privacy,
     show_table,
     show_text,
+    show_tokens,
     side_by_side,
     waiting,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "show_privacy",
     "show_table",
     "show_text",
+    "show_tokens",
     "side_by_side",
     "waiting",
 ]

@@ -120,6 +120,27 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
     display({"text/html": static, "text/plain": "\n".join(" | ".join(row) for row in [head, *cells])}, raw=True)
 
 
+def show_tokens(pieces: Sequence[str], mask: Sequence[int] | None = None) -> None:
+    """Show tokens as boxes; those that are trained are dark and underlined, so that colour is not the only sign.
+
+    Args:
+        pieces: The text of each token.
+        mask: For each token, 1 if it is trained on; without it all look alike.
+    """
+    boxes, plain = [], []
+    for k, piece in enumerate(pieces):
+        trained = bool(mask is not None and mask[k])
+        look = "background:#0072B2;color:#fff;text-decoration:underline" if trained else "background:#fff;color:#1a1a1a"
+        text = html.escape(piece.replace("\n", "\u21b5"))
+        boxes.append(
+            f'<span style="{look};border:1px solid #767676;border-radius:3px;padding:0 .15em;margin:.1em;'
+            f'display:inline-block;white-space:pre;font-family:monospace">{text}</span>'
+        )
+        plain.append(f"[{piece}]" if trained else piece)
+    note = "" if mask is None else '<p style="margin:.3em">dark and underlined: trained; white: only read</p>'
+    display({"text/html": f"<div>{''.join(boxes)}</div>{note}", "text/plain": "|".join(plain)}, raw=True)
+
+
 def show_privacy(result: Mapping) -> None:
     """Show what a finder found and missed, by kind, and say in one sentence how much still leaks.
 
