@@ -1,6 +1,6 @@
 """How `course prepare` grows with the pile: seconds and memory for piles 1, 5 and 20 times as large.
 
-    python benchmarks/prepare.py        writes benchmarks/prepare.json; the largest takes a quarter of an hour on one core
+    python benchmarks/prepare.py        writes benchmarks/prepare.json, where the seconds stand
 
 Each pile comes from the same generator (`data/raw/make.py --times N`) and is prepared in a process of its own. Memory is the peak of
 that process above what it held once everything was imported and the scrubber stood ready.

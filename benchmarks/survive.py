@@ -1,6 +1,6 @@
 """Does a training run survive being killed? `course train` and the stock Trainer through the same harness.
 
-    python benchmarks/survive.py --kills 200 --damages 100        writes benchmarks/survive.json, in about an hour on two cores
+    python benchmarks/survive.py --kills 200 --damages 100        writes benchmarks/survive.json
 
 Each trial starts a small run, kills it with SIGKILL (half of them at a random moment, half right before or after one of the file
 operations of a save), starts it again and lets it finish. It *survived* if the second start finishes by itself, and is *equal* if all

@@ -139,7 +139,7 @@ def prepare_weights(model, topics=None, seen: int = 48) -> None:
     looking one token back, and the first head of the second layer looks for the present token among those.
     *What is it about*: if `topics` is given, half of each word's numbers say which topics it belongs to, and the second and third
     head of the first layer start out averaging them over the text so far.
-    Everything is trained further. Besides, words start out louder than the layers' noise.
+    All this is held while the rest is trained; see `told_parts`. Besides, words start out louder than the layers' noise.
 
     Args:
         model: The model as transformers made it; its weights are changed in place.

@@ -27,11 +27,7 @@ DECAY = 0.1  # of the layers' matrices
 ROUND = 1024  # places whose loss is computed come in multiples of this
 GUESS_AT, SEEK_AT = 3, 4  # the layers that the helpers read, of six: three are left to say what was understood
 GUESS, SEEK = 1.0, 0.5  # weights of the helpers' losses, once they take part; see `build_school`
-STRESS = (
-    1.0,
-    2.0,
-    3.0,
-)  # in each stage, weight of the words that say what is asked, against 1 for all others of the assistant's
+STRESS = (1.0, 2.0, 3.0)  # in each stage, weight of the words that say what is asked; the assistant's others count 1
 ASKED = (0.3, 0.1, 0.0)  # in each stage, weight of the words that are not the assistant's
 HELP = (0.0, 1.0, 1.0)  # in each stage, whether the helpers take part: never in the first, or nothing is learned of copying
 

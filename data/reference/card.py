@@ -19,8 +19,8 @@ says so seldom; it reads long or crowded documents badly; it knows no facts abou
 **A head start**: it does not begin from chance alone. Two attention heads begin with hand-set weights that look for the present word
 earlier in the text and at what followed it (the pair that C. Olsson and others found in trained models, "In-context Learning and Induction
 Heads", 2022). And half of each word's numbers begin as those of a bag of words that was trained beforehand to tell the topics of questions
-(A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016). Everything is trained from there, but for the numbers of those words:
-they stay as they began.
+(A. Joulin and others, "Bag of Tricks for Efficient Text Classification", 2016). Everything is trained from there, but for those heads and the numbers of
+those words: they stay as they began.
 
 **Two helpers in school**: while it was trained, a small classifier on its third layer had to name what was asked, and a pointer on its fourth to find the
 end of the sentence that the answer repeats (multi-task learning, R. Caruana, 1997; pointer networks, O. Vinyals and others, 2015). Both were thrown away

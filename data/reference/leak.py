@@ -1,6 +1,6 @@
 """What leakage does: the same desk trained with and without half of its test questions in the training file.
 
-    python data/reference/leak.py       writes data/reference/leak.json, in about three minutes on two cores
+    python data/reference/leak.py       writes data/reference/leak.json, where the minutes stand
 
 The leaked half makes the test look better than the model is; the other half, asked of the same model, shows what it really can.
 """

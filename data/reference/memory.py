@@ -1,6 +1,6 @@
 """The memory experiment: what an adapter remembers of secrets that stood in its training data, with and without scrubbing.
 
-    python data/reference/memory.py       writes data/reference/memory.json, in about five minutes on two cores
+    python data/reference/memory.py       writes data/reference/memory.json, where the minutes stand
 
 Sixty invented employee numbers (canaries) stand in the answers of tickets, 20 of them once, 20 four times, 20 sixteen times. One
 adapter is trained on the raw tickets, one on the scrubbed ones, from the same base with the same settings. Then each canary is
