@@ -39,7 +39,7 @@ class Encoded:
 def with_documents(question: str, documents: Sequence[Section]) -> str:
     """The user's message when sections are put before the model."""
     parts = [f"Section {d.section}, {d.title}:\n{d.text}" for d in documents]
-    return "\n\n".join([*parts, f"Question: {question}"])
+    return "\n\n".join([f"Question: {question}", *parts, f"Question: {question}"])
 
 
 def messages_for(question: Question) -> list[dict[str, str]]:

@@ -60,7 +60,7 @@ def test_too_long_is_refused_with_a_sentence(tiny):
 
 def test_documents_carry_their_section_number():
     text = with_documents("How long?", [Section(section="3.4", title="Parental leave", text="16 weeks.")])
-    assert text == "Section 3.4, Parental leave:\n16 weeks.\n\nQuestion: How long?"
+    assert text == "Question: How long?\n\nSection 3.4, Parental leave:\n16 weeks.\n\nQuestion: How long?"
 
 
 def test_render_needs_a_template(tiny):

@@ -401,7 +401,7 @@ def _export(out: Path, model, tokenizer, steps: int, seen: int, seconds: float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=OUTPUTS / "base")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--minutes", type=float, help="plan the steps so that the run takes about this long here")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=7)
