@@ -23,9 +23,27 @@ def _bar(done: float, of: float, note: str = "") -> None:
 def _doctor(args: argparse.Namespace) -> str:
     from course_utils.doctor import examine
 
+    if args.adapter:
+        return _diagnose(args)
     report = examine()
     print("\n".join(report.lines))
     return "this machine can run the course" if report.ok else "this machine cannot run the course yet: see the lines marked NO"
+
+
+def _diagnose(args: argparse.Namespace) -> str:
+    from course_utils.doctor import diagnose
+    from course_utils.models import check_adapter_files
+    from course_utils.records import Example, read_json, read_rows
+    from course_utils.settings import ROOT
+
+    check_adapter_files(args.adapter)
+    run = read_json(args.adapter / "run.json")
+    findings = diagnose(run, read_rows(args.data or ROOT / run["data"], Example))
+    print("\n".join(finding.line for finding in findings))
+    first = next((finding for finding in findings if finding.fault), None)
+    return (
+        f"{shown(args.adapter)}: {first.rung}. {first.fix}" if first else f"{shown(args.adapter)}: no fault of the usual kinds"
+    )
 
 
 def _prepare(args: argparse.Namespace) -> str:
@@ -44,22 +62,26 @@ def _prepare(args: argparse.Namespace) -> str:
 
 
 def _train(args: argparse.Namespace) -> str:
+    from dataclasses import replace
+
     from course_utils.records import read_json
-    from course_utils.train import Knobs, train
+    from course_utils.train import recipe_for, train
 
     chosen = {k: getattr(args, k) for k in ("rank", "alpha", "rate", "epochs", "seed") if getattr(args, k) is not None}
     out = train(
         args.data,
         args.out,
         args.model,
-        Knobs(**chosen),
+        replace(recipe_for(args.model).knobs, **chosen),
         args.validation,
         lambda p: _bar(p["step"], p["of"], f"loss {p['loss']:.3f}, {p['seconds_left']:.0f} s left"),
         resume=args.resume,
+        keep=args.keep,
     )
     card = read_json(out / "run.json")
     last = next(row["loss"] for row in reversed(card["losses"]) if "loss" in row)
-    return f"made {shown(out)}: adapter for {args.model} from {card['examples']} examples in {card['seconds']:.0f} s, last loss {last:.3f}"
+    what = f"adapter for {args.model}" if card["knobs"]["rank"] else f"model made of {args.model}"
+    return f"made {shown(out)}: {what} from {card['examples']} examples in {card['seconds']:.0f} s, last loss {last:.3f}"
 
 
 def _answer(args: argparse.Namespace) -> str:
@@ -106,7 +128,11 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    verb("doctor", _doctor, "check this machine and say how long the notebooks take here")
+    p = verb(
+        "doctor", _doctor, "check this machine and say how long the notebooks take here; or look for what is wrong with a run"
+    )
+    p.add_argument("--adapter", type=Path, help="folder of a run to look at instead")
+    p.add_argument("--data", type=Path, help="its training file, if that is no longer where the run card says")
     p = verb("prepare", _prepare, "the company's papers to training examples")
     p.add_argument(
         "--company", type=Path, default=None, help="folder of papers, facts and wordings (the course's own if left out)"
@@ -118,14 +144,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=SEED)
     p = verb("train", _train, "training examples to an adapter")
     p.add_argument("--data", type=Path, required=True, help="training examples, JSON Lines")
-    p.add_argument("--validation", type=Path, help="examples whose loss is measured at the end")
+    p.add_argument("--validation", type=Path, help="held-out examples whose loss is measured on the way")
     p.add_argument("--model", default="tiny")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--seed", type=int, default=SEED)
-    p.add_argument("--rank", type=int)
+    p.add_argument("--rank", type=int, help="width of the adapter; 0 trains the whole model")
     p.add_argument("--alpha", type=int)
     p.add_argument("--rate", type=float)
     p.add_argument("--epochs", type=float)
+    p.add_argument(
+        "--keep", choices=("last", "best"), default="last", help="best: the checkpoint with the lowest validation loss"
+    )
     p.add_argument("--resume", action="store_true", help="go on from the newest checkpoint that holds")
     p = verb("answer", _answer, "questions to answers")
     p.add_argument("--questions", type=Path, required=True)

@@ -3,10 +3,13 @@
 What makes it quick: rows are grouped by length into a few fixed shapes, padding goes to the right where causal attention
 never looks, and 16-bit arithmetic is used where the processor has it. The finished adapter appears whole or not at all.
 On the way it saves checkpoints, each sealed by a manifest that is written last, so that a run that was killed at any moment
-goes on from the newest one that holds. Limits: one process; a checkpoint survives a kill, not a power cut.
+goes on from the newest one that holds. Under `torchrun` several processes share each batch. Limits: one machine; a checkpoint
+survives a kill, not a power cut.
 """
 
 import errno
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -14,9 +17,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from course_utils.chat import Encoded, encode
 from course_utils.models import Loaded, load_model, use_causal_attention
@@ -31,7 +35,8 @@ class Knobs:
     """What can be set about a run, with the values that worked for `tiny`.
 
     Attributes:
-        rank: Width of the LoRA matrices; more can hold more, and forgets more.
+        rank: Width of the LoRA matrices; more can hold more, and forgets more. 0 trains every number of the base instead
+            (full fine-tuning): the result is then a whole model, not an adapter.
         alpha: How loudly the adapter speaks, as a multiple of its rank.
         rate: Highest learning rate.
         epochs: How often each example is seen.
@@ -47,6 +52,31 @@ class Knobs:
     seed: int = SEED
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """Knobs to begin with for a model, and where they come from."""
+
+    knobs: Knobs
+    source: str
+
+
+_TRL = "the LoRA example for a model of half a billion parameters in TRL's trl/scripts/sft.py (rank 32, alpha 16, rate 2e-4)"
+RECIPES = {
+    "tiny": Recipe(Knobs(), "runs of this course (data/reference/runs.py)"),
+    "small": Recipe(
+        Knobs(rank=32, alpha=16, rate=2e-4, epochs=2.0, tokens=4096),
+        f"{_TRL}; 2 epochs as in the alignment handbook's recipes/smollm2/sft/config_smol.yaml; not run by us",
+    ),
+    "medium": Recipe(Knobs(rank=32, alpha=16, rate=2e-4, epochs=1.0, tokens=4096), f"{_TRL}; not run by us"),
+}
+
+
+def recipe_for(model: str) -> Recipe:
+    """The recipe for a model; for one that the course does not know, that of `medium`."""
+    return RECIPES.get(model, RECIPES["medium"])
+
+
+WATCHED = 256  # held-out examples at most whose loss is measured on the way
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -73,6 +103,7 @@ class _Rows:
         return batches
 
     def tensors(self, chosen: list[int]) -> dict:
+        """Token ids and labels (-100 where nothing is learned), each of shape (rows, width)."""
         import torch
 
         width = self.width[chosen[0]]
@@ -95,60 +126,89 @@ def train(
     progress: Callable[[dict], None] | None = None,
     resume: bool = False,
     saves: int = 8,
+    keep: Literal["last", "best"] = "last",
+    listen: Callable[[Loaded], str] | None = None,
 ) -> Path:
-    """Train a LoRA adapter.
+    """Train a LoRA adapter, or with rank 0 the whole model.
 
     Args:
         data: Training examples (JSON Lines).
         out: Folder for the adapter; it must not exist yet, or hold an adapter that this run may replace at its end.
         model: The base, as `load_model` takes it.
-        knobs: Settings; the defaults are those of the course.
-        validation: Examples whose loss is measured at the end.
-        progress: Called at each logged step with step, of, loss and seconds left.
+        knobs: Settings; those of `recipe_for` the model if left out.
+        validation: Examples whose loss is measured at each checkpoint and at the end (256 of them at most).
+        progress: Called at each logged step with step, of, loss, tokens_per_second (without padding) and seconds_left; where it
+            was measured also with validation_loss, and with what `listen` said.
         resume: Go on from the newest checkpoint in `out` that holds; where there is none, start afresh and say so. A finished
             run with the same data and settings is left as it is.
         saves: Checkpoints on the way, about; 0 for none. The last two are kept until the run is finished.
+        keep: "last" ends with the weights of the last step; "best" with those of the checkpoint, the last step included, whose
+            validation loss was lowest.
+        listen: Asked at each checkpoint and at the end, with the model as it is then; what it returns is shown and recorded.
 
     Returns:
-        The folder, with adapter_model.safetensors, adapter_config.json and run.json (the run card).
+        The folder, with adapter_model.safetensors, adapter_config.json and run.json (the run card); with rank 0 a model folder.
 
     Raises:
         CourseError: If the data is broken, an example does not fit, the folder holds something else or is in use, the disk is
-            full, or data, base or settings are others than those of the run that is to be resumed.
+            full, `keep` is "best" without validation examples or checkpoints, or data, base or settings are others than those
+            of the run that is to be resumed.
     """
-    knobs, out = knobs or Knobs(), Path(out)
+    from accelerate import PartialState
+
+    recipe = recipe_for(model)
+    knobs, out = knobs or recipe.knobs, Path(out)
+    if keep == "best" and not (validation and saves):
+        raise CourseError('keep="best" needs validation examples and checkpoints.', None, "Give validation=..., saves=8.")
     examples = read_rows(data, Example)
     held = read_rows(validation, Example) if validation else []
+    held = random.Random(SEED).sample(held, min(WATCHED, len(held)))
     here = machine()
-    with _alone(out):
-        _repair(out)
-        _check_out(out)
+    crew = PartialState(cpu=here.gpu is None)  # one process, or those that torchrun started
+    with _alone(out) if crew.is_main_process else nullcontext():
         set_seed(knobs.seed)
-        loaded = load_model(model, dtype="bfloat16" if here.bf16 else "float32")  # the base is not trained: 16 bits hold it
+        loaded = load_model(model, dtype="bfloat16" if here.bf16 and knobs.rank else "float32")  # 16 bits hold a base at rest
         plan = {"model": model, "base_sha256": loaded.base_sha256, "data_sha256": sha256(data), "knobs": asdict(knobs)}
-        if resume and _finished(out, plan):
-            print(f"{shown(out)} is finished already: 0 steps to go")
-            return out
-        start = _start_of(out, plan, resume)
+        with crew.main_process_first():
+            if crew.is_main_process:
+                _repair(out)
+                _check_out(out)
+            if resume and _finished(out, plan):
+                print(f"{shown(out)} is finished already: 0 steps to go")
+                return out
+            start = _start_of(out, plan, resume)
         rows = _Rows(_encode_all(loaded, examples), knobs)
+        if min(len(batch) for batch in rows.batches(0)) < crew.num_processes:
+            raise CourseError(
+                "A batch has fewer rows than there are processes.", None, "Start fewer, or give more tokens a batch."
+            )
         held_rows = _Rows(_encode_all(loaded, held), knobs) if held else None
-        adapted = adapt(loaded, knobs)
+        loaded = replace(loaded, model=adapt(loaded, knobs))
+        saver = _Saver(out, plan, saves, start)
         with _plain_stops(out):
-            history, seconds = _run(adapted, rows, held_rows, knobs, here, progress, _Saver(out, plan, saves, start))
+            history, seconds = _run(loaded, rows, held_rows, knobs, here, progress, saver, listen)
+            kept = _keep_best(loaded.model, history, saver) if keep == "best" else history[-1]["step"]
         real = sum(len(e.ids) for e in rows.encoded) * knobs.epochs
         card = {
             **plan,
             "data": shown(data),
             "examples": len(examples),
+            "recipe": recipe.source if knobs == recipe.knobs else "your own settings",
+            "first_row": {"ids": rows.encoded[0].ids, "mask": rows.encoded[0].mask},
             "losses": history,
+            "kept_step": kept,
             "seconds": round(seconds, 1),
             "tokens_per_second": round(real / seconds),
             "peak_memory_gb": round(peak_memory_gb(), 2),
+            "processes": crew.num_processes,
             "bf16": here.bf16,
             "threads": here.threads,
             "versions": _versions(),
         }
-        return _write(adapted, out, card)
+        if crew.is_main_process:
+            _write(loaded, out, card)
+        crew.wait_for_everyone()
+        return out
 
 
 # --- surviving ------------------------------------------------------------------------------------------------------
@@ -215,11 +275,15 @@ def _repair(out: Path) -> None:
 
 def _finished(out: Path, plan: dict) -> bool:
     """Whether the folder holds the whole adapter of exactly this run."""
-    card, weights = out / "run.json", out / "adapter_model.safetensors"
+    card, weights = out / "run.json", out / _weights(plan["knobs"]["rank"])
     if not (card.exists() and weights.exists()):
         return False
     said = read_json(card)
     return all(said.get(k) == v for k, v in plan.items()) and said.get("adapter_sha256") == sha256(weights)
+
+
+def _weights(rank: int) -> str:
+    return "adapter_model.safetensors" if rank else "model.safetensors"
 
 
 def _start_of(out: Path, plan: dict, resume: bool) -> Path | None:
@@ -256,8 +320,11 @@ def damage(path: str | Path) -> str | None:
     """
     path = Path(path)
     try:
-        files = read_json(path / "manifest.json")["files"]
-    except (CourseError, OSError, ValueError, KeyError, TypeError):
+        manifest = read_json(path / "manifest.json")
+        files = manifest["files"]
+        if manifest.pop("seal") != _seal_of(manifest):
+            return "its manifest has been changed"
+    except (CourseError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its manifest is missing or broken"
     there = {p.name for p in path.iterdir()} - {"manifest.json"}
     if there != set(files):
@@ -268,6 +335,10 @@ def damage(path: str | Path) -> str | None:
         if sha256(path / name) != said["sha256"]:
             return f"{name} has other contents than its manifest says"
     return None
+
+
+def _seal_of(manifest: dict) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
@@ -283,18 +354,40 @@ class _Saver:
         self.spent = read_json(self.start / "manifest.json")["seconds"] if self.start else 0.0
         self.work = self.out / "checkpoints" / "unfinished"
 
-    def seal(self, step: int, seconds: float) -> None:
-        """Put the manifest into the checkpoint that was just written, give it its name, and let go of the third last."""
+    def seal(self, step: int, seconds: float, validation_loss: float | None = None) -> None:
+        """Put the manifest into the checkpoint that was just written, and give it its name; the last two and the best stay."""
         made = self.work / f"checkpoint-{step}"
         files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(made.iterdir())}
-        about = {"step": step, "seconds": round(self.spent + seconds, 1), "plan": self.plan, "versions": _versions()}
-        write_json(made / "manifest.json", {**about, "files": files})
+        about = {"step": step, "seconds": round(self.spent + seconds, 1), "validation_loss": validation_loss}
+        manifest = {**about, "plan": self.plan, "versions": _versions(), "files": files}
+        write_json(made / "manifest.json", {**manifest, "seal": _seal_of(manifest)})
         place = self.work.parent / f"step-{step}"
         shutil.rmtree(place, ignore_errors=True)  # one that did not hold
         os.replace(made, place)
         whole = sorted(self.work.parent.glob("step-*"), key=lambda p: int(p.name.split("-")[1]))
+        losses = {p: read_json(p / "manifest.json")["validation_loss"] for p in whole if damage(p) is None}
+        best = min((p for p, loss in losses.items() if loss is not None), key=losses.get, default=None)
         for old in whole[:-2]:
-            shutil.rmtree(old)
+            if old != best:
+                shutil.rmtree(old)
+
+
+def _keep_best(model, history: list[dict], saver: _Saver) -> int:
+    """Give the model the weights of the checkpoint with the lowest validation loss; returns its step."""
+    from safetensors.torch import load_file
+
+    measured = {row["step"]: row["validation_loss"] for row in history if "validation_loss" in row}
+    best = min(measured, key=measured.get)
+    if best != max(measured):
+        rank = saver.plan["knobs"]["rank"]
+        weights = load_file(saver.work.parent / f"step-{best}" / _weights(rank))
+        if rank:
+            from peft import set_peft_model_state_dict
+
+            set_peft_model_state_dict(model, weights)
+        else:
+            model.load_state_dict(weights, strict=False)  # what is tied stands there once
+    return best
 
 
 # --- one run --------------------------------------------------------------------------------------------------------
@@ -321,9 +414,12 @@ def _encode_all(loaded: Loaded, examples: Sequence[Example]) -> list[Encoded]:
 
 
 def adapt(loaded: Loaded, knobs: Knobs):
-    """Put fresh LoRA matrices on a base, ready to be trained; the base's own numbers stay as they are."""
+    """Put fresh LoRA matrices on a base, ready to be trained; the base's own numbers stay as they are, unless the rank is 0."""
     from peft import LoraConfig, get_peft_model
 
+    if not knobs.rank:
+        use_causal_attention(loaded.model)
+        return loaded.model.train()
     config = LoraConfig(
         r=knobs.rank, lora_alpha=knobs.alpha, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"
     )
@@ -331,41 +427,40 @@ def adapt(loaded: Loaded, knobs: Knobs):
     return get_peft_model(loaded.model.train(), config)
 
 
-def _run(model, rows: _Rows, held: _Rows | None, knobs: Knobs, here, progress, saver: _Saver) -> tuple[list[dict], float]:
-    """One Trainer run; returns the loss at each logged step, and the seconds it took, those before an interruption included."""
+def _run(
+    loaded: Loaded, rows: _Rows, held: _Rows | None, knobs: Knobs, here, progress, saver, listen
+) -> tuple[list[dict], float]:
+    """One Trainer run; returns what was measured, step by step, and the seconds it took, those before an interruption included."""
     import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from accelerate import PartialState
+    from transformers import Trainer, TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
     steps = max(1, round(len(rows.batches(0)) * knobs.epochs))
     log = max(1, steps // 40)
-    save = max(1, round(steps / log / (saver.saves + 1))) * log if saver.saves else steps + 1  # where a loss is logged, too
-    began = time.monotonic()
+    save = max(1, round(steps / log / ((saver.saves or 8) + 1))) * log  # where a loss is logged, too
+    crew, model = PartialState(), loaded.model
 
     class Batched(torch.utils.data.IterableDataset):
+        """Every batch of the run from the first one that is still to be learned; each process takes its share of the rows."""
+
         def __iter__(self):
             epoch = 0
+            at = -int(saver.start.name.split("-")[1]) if saver.start else 0
             while True:
                 for chosen in rows.batches(epoch):
-                    yield rows.tensors(chosen)
+                    if at >= 0:
+                        yield rows.tensors(chosen[crew.process_index :: crew.num_processes])
+                    at += 1
                 epoch += 1
 
-    class Watch(TrainerCallback):
-        def on_train_begin(self, args, state, control, **kwargs):
-            self.first = state.global_step
-
-        def on_log(self, args, state, control, logs=None, **kwargs):
-            if progress and state.log_history and "loss" in state.log_history[-1]:
-                done = max(state.global_step - self.first, 1)
-                left = (time.monotonic() - began) / done * (steps - state.global_step)
-                progress({"step": state.global_step, "of": steps, "loss": state.log_history[-1]["loss"], "seconds_left": left})
-
-        def on_save(self, args, state, control, **kwargs):
-            saver.seal(state.global_step, time.monotonic() - began)
-
     class Ours(Trainer):
+        def get_train_dataloader(self):
+            return torch.utils.data.DataLoader(Batched(), batch_size=None)
+
         def _save(self, output_dir=None, state_dict=None):
-            self.model.save_pretrained(output_dir, save_embedding_layers=False)  # else peft asks the network about the base
+            extra = {"save_embedding_layers": False} if knobs.rank else {}  # else peft asks the network about the base
+            self.model.save_pretrained(output_dir, **extra)
 
     torch.set_num_threads(here.threads)
     args = TrainingArguments(
@@ -380,6 +475,8 @@ def _run(model, rows: _Rows, held: _Rows | None, knobs: Knobs, here, progress, s
         optim="adamw_torch_fused",
         bf16=here.bf16,
         use_cpu=here.gpu is None,
+        ddp_find_unused_parameters=False,
+        ignore_data_skip=True,  # Batched does it
         logging_steps=log,
         save_strategy="steps" if saver.saves else "no",
         save_steps=save,
@@ -388,13 +485,55 @@ def _run(model, rows: _Rows, held: _Rows | None, knobs: Knobs, here, progress, s
         dataloader_pin_memory=False,
         seed=knobs.seed,
     )
-    trainer = Ours(model=model, args=args, train_dataset=Batched(), data_collator=lambda rows: rows[0], callbacks=[Watch()])
+    real = sum(len(e.ids) for e in rows.encoded) / len(rows.batches(0))  # tokens in a batch, without padding
+    watch = _watch(loaded, held, here, progress, saver, listen, every=save, tokens=real)
+    trainer = Ours(model=model, args=args, train_dataset=Batched(), callbacks=[watch])
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(saver.start) if saver.start else None)
-    history = [{"step": r["step"], "loss": round(r["loss"], 4)} for r in trainer.state.log_history if "loss" in r]
-    if held:
-        history.append({"step": steps, "validation_loss": round(validation_loss(model, held, here), 4)})
-    return history, saver.spent + time.monotonic() - began
+    kept = ("step", "loss", "validation_loss", "said")
+    history = [{k: row[k] for k in kept if k in row} for row in trainer.state.log_history if "loss" in row]
+    return history, saver.spent + time.monotonic() - watch.began
+
+
+def _watch(loaded: Loaded, held: _Rows | None, here, progress, saver, listen, every: int, tokens: float):
+    """What looks on while the Trainer works: measures every so many steps, reports, and seals checkpoints."""
+    from accelerate import PartialState
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        began = time.monotonic()
+
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.first, self.began = state.global_step, time.monotonic()
+
+        def on_step_end(self, args, state, control, **kwargs):
+            control.should_log |= state.global_step >= state.max_steps
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            row, step = state.log_history[-1], state.global_step
+            if "loss" not in row or not PartialState().is_main_process:
+                return
+            row["loss"] = round(row["loss"], 4)
+            if step % every == 0 or step >= state.max_steps:
+                if held:
+                    row["validation_loss"] = round(validation_loss(loaded.model, held, here), 4)
+                if listen:
+                    row["said"] = _heard(loaded, listen, here)
+            if progress:
+                passed, done = time.monotonic() - self.began, max(step - self.first, 1)
+                pace = {"tokens_per_second": tokens * done / passed, "seconds_left": passed / done * (state.max_steps - step)}
+                seen = {k: row[k] for k in ("loss", "validation_loss", "said") if k in row}
+                progress({"step": step, "of": state.max_steps, **seen, **pace})
+
+        def on_save(self, args, state, control, **kwargs):
+            crew = PartialState()
+            crew.wait_for_everyone()
+            if crew.is_main_process:
+                loss = next((r.get("validation_loss") for r in state.log_history[::-1] if r["step"] == state.global_step), None)
+                saver.seal(state.global_step, time.monotonic() - self.began, loss)
+            crew.wait_for_everyone()
+
+    return Watch()
 
 
 def validation_loss(model, held: _Rows, here) -> float:
@@ -409,7 +548,22 @@ def validation_loss(model, held: _Rows, here) -> float:
             loss = model(**batch).loss
         n = int((batch["labels"][:, 1:] != -100).sum())
         total, count = total + float(loss) * n, count + n
+    model.train()
     return total / count
+
+
+def _heard(loaded: Loaded, listen: Callable[[Loaded], str], here) -> str:
+    """What `listen` says about the model in the middle of training; answering needs torch's own attention."""
+    import torch
+
+    model = loaded.model
+    model.eval()
+    model.set_attn_implementation("sdpa")
+    with torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
+        said = listen(loaded)
+    model.set_attn_implementation("course_causal")
+    model.train()
+    return said
 
 
 def _versions() -> dict[str, str]:
@@ -418,14 +572,19 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers", "peft")}
 
 
-def _write(model, out: Path, card: dict) -> Path:
-    """Write the adapter to a temporary folder beside its place, then change names: at no moment is there none."""
+def _write(loaded: Loaded, out: Path, card: dict) -> None:
+    """Write the result to a temporary folder beside its place, then change names: at no moment is there none."""
     temporary, old = (out.with_name(f".{out.name}.{end}") for end in ("tmp", "old"))
+    model, rank = loaded.model, card["knobs"]["rank"]
     try:
-        model.peft_config["default"].base_model_name_or_path = card["model"]
-        model.save_pretrained(temporary, save_embedding_layers=False)
+        if rank:
+            model.peft_config["default"].base_model_name_or_path = card["model"]
+            model.save_pretrained(temporary, save_embedding_layers=False)
+        else:
+            model.save_pretrained(temporary)
+            loaded.tokenizer.save_pretrained(temporary)
         (temporary / "README.md").unlink(missing_ok=True)
-        write_json(temporary / "run.json", {**card, "adapter_sha256": sha256(temporary / "adapter_model.safetensors")})
+        write_json(temporary / "run.json", {**card, "adapter_sha256": sha256(temporary / _weights(rank))})
         for file in temporary.iterdir():
             file.chmod(0o644)
         if out.exists():
@@ -434,4 +593,3 @@ def _write(model, out: Path, card: dict) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-    return out

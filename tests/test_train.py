@@ -127,8 +127,8 @@ def stopped(data, tmp_path, monkeypatch):
     """A folder with the checkpoints of a run that ended in the middle."""
     seal = _Saver.seal
 
-    def seal_then_end(self, step, seconds):
-        seal(self, step, seconds)
+    def seal_then_end(self, step, seconds, loss=None):
+        seal(self, step, seconds, loss)
         if step >= 6:
             raise Stopped
 

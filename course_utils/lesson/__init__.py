@@ -1,7 +1,22 @@
 """For notebooks only: views, exercises and plots. Widgets and pictures, no logic that changes a score."""
 
 from course_utils.lesson.exercises import Exercise, blind_vote, load_exercises, load_quiz
-from course_utils.lesson.plots import plot_counts, plot_means, plot_shares, plot_sizes, show_leak, show_memory
+from course_utils.lesson.plots import (
+    LiveRun,
+    plot_counts,
+    plot_losses,
+    plot_means,
+    plot_shares,
+    plot_sizes,
+    show_findings,
+    show_full,
+    show_knob,
+    show_ladder,
+    show_leak,
+    show_memory,
+    show_over_fitting,
+    show_wordings,
+)
 from course_utils.lesson.view import (
     ask_all,
     ask_box,
@@ -23,6 +38,7 @@ from course_utils.lesson.view import (
 
 __all__ = [
     "Exercise",
+    "LiveRun",
     "ask_all",
     "ask_box",
     "blind_vote",
@@ -35,17 +51,24 @@ __all__ = [
     "load_quiz",
     "meet",
     "plot_counts",
+    "plot_losses",
     "plot_means",
     "plot_shares",
     "plot_sizes",
     "reference_shares",
+    "show_findings",
+    "show_full",
+    "show_knob",
+    "show_ladder",
     "show_leak",
     "show_memory",
     "show_misses",
+    "show_over_fitting",
     "show_privacy",
     "show_table",
     "show_text",
     "show_tokens",
+    "show_wordings",
     "side_by_side",
     "waiting",
 ]

@@ -1,6 +1,6 @@
 """Pictures with a title, labelled axes, safe colours, a second cue, alt text and one sentence that says what they show.
 
-Limits: static pictures; nothing here computes a score.
+At the end the picture that moves, of a run while it trains, and those of the precomputed runs. Limits: nothing here computes a score.
 """
 
 import base64
@@ -9,10 +9,15 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 
+import ipywidgets
 from IPython.display import display
 
+from course_utils.answer import ask
+from course_utils.doctor import LADDER, Finding
+from course_utils.lesson.view import Panel, show_table
+from course_utils.models import Loaded
 from course_utils.records import read_json
-from course_utils.settings import REFERENCE
+from course_utils.settings import REFERENCE, CourseError
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _HATCHES = ("", "//", "..", "xx")
@@ -20,16 +25,21 @@ _HATCHES = ("", "//", "..", "xx")
 
 def _show(figure, sentence: str) -> str:
     """Display a figure as an image with the sentence as alt text, print the sentence, and return it."""
+    data = base64.b64encode(as_png(figure)).decode()
+    image = f'<img alt="{html.escape(sentence, quote=True)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+    display({"text/html": image, "text/plain": sentence}, raw=True)
+    print(textwrap.fill(sentence, 110))
+    return sentence
+
+
+def as_png(figure) -> bytes:
+    """A figure as a PNG file; the figure is closed."""
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     plt.close(figure)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    image = f'<img alt="{html.escape(sentence, quote=True)}" src="data:image/png;base64,{data}" style="max-width:100%">'
-    display({"text/html": image, "text/plain": sentence}, raw=True)
-    print(textwrap.fill(sentence, 110))
-    return sentence
+    return buffer.getvalue()
 
 
 def plot_shares(
@@ -194,6 +204,64 @@ def plot_means(
     return _show(figure, f"{title}. " + "; ".join(parts) + f" ({mark[1]}: {mark[0]:.1f}).")
 
 
+def draw_lines(title: str, lines: Mapping[str, Sequence[Sequence[float]]], across: str, up: str):
+    """Lines with a marker of their own each.
+
+    Args:
+        title: Title of the picture.
+        lines: Name -> points, each (x, y), or (x, y, low, high) with the ends of its 95% interval.
+        across: Label of the x axis.
+        up: Label of the y axis.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 3.4))
+    for k, (name, points) in enumerate(lines.items()):
+        look = {"marker": "os^D"[k], "linestyle": ("-", "--", ":", "-.")[k], "color": _COLOURS[k], "label": name}
+        xs, ys = [p[0] for p in points], [p[1] for p in points]
+        if points and len(points[0]) == 4:
+            reach = [[p[1] - p[2] for p in points], [p[3] - p[1] for p in points]]
+            axes.errorbar(xs, ys, yerr=reach, capsize=3, **look)
+        else:
+            axes.plot(xs, ys, markersize=4, **look)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.set_title(title, loc="left")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def loss_lines(rows: Sequence[Mapping]) -> dict[str, list[tuple[float, float]]]:
+    """Training and validation loss of a run card's `losses`, as `draw_lines` takes them."""
+    names = {"training loss": "loss", "validation loss": "validation_loss"}
+    return {name: [(r["step"], r[key]) for r in rows if key in r] for name, key in names.items()}
+
+
+def plot_losses(rows: Sequence[Mapping], title: str = "Loss while training") -> str:
+    """How wrong the model was, step by step, on what it learns from and on what it never learns from.
+
+    Args:
+        rows: `losses` of a run card.
+        title: Title of the picture.
+
+    Returns:
+        The sentence that was printed.
+    """
+    lines = loss_lines(rows)
+    first, last = lines["training loss"][0][1], lines["training loss"][-1][1]
+    sentence = f"{title}. The training loss went from {first:.2f} to {last:.2f}"
+    held = lines["validation loss"]
+    if held:
+        step, lowest = min(held, key=lambda p: p[1])
+        sentence += f"; the validation loss was lowest at step {step} ({lowest:.2f}) and ended at {held[-1][1]:.2f}"
+    return _show(draw_lines(title, lines, "training step", "loss (0: certain of every token)"), sentence + ".")
+
+
 def show_leak() -> None:
     """The precomputed experiment with a leaked test: picture, and what the leak seemed to be worth."""
     arms = read_json(REFERENCE / "leak.json")["arms"]
@@ -233,3 +301,166 @@ def show_memory() -> None:
 
 def _amount(n: float) -> str:
     return f"{n / 1e9:,.3g} billion" if n >= 1e9 else f"{n / 1e6:,.3g} million"
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+WHAT = {
+    "rate": "learning rate: how far each step goes",
+    "rank": "rank: how wide the adapter is",
+    "alpha": "alpha: how loudly the adapter speaks",
+    "epochs": "epochs: how often each example is seen",
+    "tokens": "batch size: padded tokens a step",
+}
+
+
+class LiveRun:
+    """Watches a run: give it to `train` as `progress`, and its `listen` as `listen`.
+
+    Args:
+        question: What to ask the model at each checkpoint; nothing is asked without one.
+    """
+
+    def __init__(self, question: str | None = None):
+        self.question, self.rows = question, []
+        self._bar = ipywidgets.FloatProgress(min=0, max=1, description="training", layout={"width": "30em"})
+        self._line, self._curve = ipywidgets.HTML(), ipywidgets.Image(format="png", layout={"max_width": "46em"})
+        self._talk = ipywidgets.HTML()
+        static = "<p>(While it trains, progress, loss and answers stand here. What came of it stands below.)</p>"
+        self._panel = Panel([self._bar, self._line, self._curve, self._talk], static, "(training)")
+        display(self._panel)
+
+    def listen(self, loaded: Loaded) -> str:
+        """Ask the question as the model is now."""
+        return ask(loaded, self.question) if self.question else ""
+
+    def __call__(self, row: dict) -> None:
+        """Take in what `train` reports."""
+        self.rows.append(row)
+        self._bar.value = row["step"] / row["of"]
+        held = f", validation loss {row['validation_loss']:.2f}" if "validation_loss" in row else ""
+        self._line.value = (
+            f"step {row['step']} of {row['of']}: training loss {row['loss']:.2f}{held}; {row['tokens_per_second']:,.0f} tokens a second, "
+            f"{row['seconds_left']:.0f} seconds left"
+        )
+        if held or row.get("said"):
+            lines = loss_lines(self.rows)
+            self._curve.value = as_png(draw_lines("Loss while training", lines, "training step", "loss"))
+            self._talk.value = self._said_as_html()
+
+    def _said_as_html(self) -> str:
+        items = "".join(f"<li>step {r['step']}: {html.escape(r['said'])}</li>" for r in self.rows if r.get("said"))
+        return f"<p><b>{html.escape(self.question or '')}</b></p><ul>{items}</ul>" if items else ""
+
+    def done(self) -> None:
+        """Put the moving view away, and show what came of it: the curve, and how the answer changed."""
+        if not self.rows:
+            print("This run was finished before: nothing was trained now.")
+            return
+        self._panel.layout.display = "none"
+        plot_losses(self.rows)
+        said = [(r["step"], r["said"]) for r in self.rows if r.get("said")]
+        kept = [s for k, s in enumerate(said) if k in (0, len(said) - 1) or s[1] != said[k - 1][1]]
+        if kept:
+            print(f"Asked on the way: {self.question}")
+            show_table([{"step": step, "the model's answer": text} for step, text in kept])
+
+
+def _runs() -> dict:
+    file = REFERENCE / "runs.json"
+    if not file.exists():
+        raise CourseError("The precomputed runs are missing.", None, "Make them: python data/reference/runs.py")
+    return read_json(file)
+
+
+def _share(row: dict) -> tuple:
+    return (row["right"], row["n"], *row["interval"])
+
+
+def show_knob(knob: str) -> None:
+    """One knob too low, as it is, and too high: the share of questions right, and what it cost.
+
+    Args:
+        knob: A key of `WHAT`.
+    """
+    if knob not in WHAT:
+        raise CourseError(f"There is no knob {knob!r}.", f"Known: {', '.join(WHAT)}.", "Choose one of them.")
+    runs = _runs()["runs"]
+    three = {"too low": f"{knob} low", "the course's": "reference", "too high": f"{knob} high"}
+    rows = {f"{name}: {runs[run]['knobs'][knob]:g}": runs[run] for name, run in three.items()}
+    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in rows.items()}
+    plot_shares(WHAT[knob][0].upper() + WHAT[knob][1:], shares, groups=knob)
+    show_table(
+        [
+            {
+                knob: name,
+                "steps": row["steps"],
+                "seconds": f"{row['seconds']:.0f}",
+                "last training loss": f"{next(r['loss'] for r in row['losses'][::-1] if 'loss' in r):.2f}",
+                "validation loss": f"{next(r['validation_loss'] for r in row['losses'][::-1] if 'validation_loss' in r):.2f}",
+            }
+            for name, row in rows.items()
+        ]
+    )
+
+
+def show_wordings() -> None:
+    """The share of questions right against the wordings of each fact that the model saw."""
+    result = _runs()
+    rows = {int(name.split()[1]): row for name, row in result["runs"].items() if name.startswith("wordings ")}
+    points = [(n, *(100 * x for x in (row["right"] / row["n"], *row["interval"]))) for n, row in sorted(rows.items())]
+    figure = draw_lines(
+        "How many wordings of each fact are enough?",
+        {f"{result['desk'].upper()} desk": points},
+        "wordings of each fact in the training file",
+        "questions answered correctly (%); lines: 95% interval",
+    )
+    said = ", ".join(f"{n} wordings: {share:.0f}%" for n, share, *_ in points)
+    _show(figure, f"How many wordings of each fact are enough? {said} of {rows[1]['n']} questions.")
+
+
+def show_full() -> None:
+    """Full fine-tuning beside LoRA: what it answers, forgets, weighs and needs."""
+    runs = _runs()["runs"]
+    rows = {"LoRA adapter": runs["reference"], "full fine-tuning": runs["full"]}
+    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in rows.items()}
+    plot_shares("An adapter beside the whole model", shares, groups="what was trained")
+    show_table(
+        [
+            {
+                "what was trained": name,
+                "rate": f"{row['knobs']['rate']:g}",
+                "file (MB)": row["megabytes"],
+                "memory (GB)": row["memory_gb"],
+                "seconds": f"{row['seconds']:.0f}",
+            }
+            for name, row in rows.items()
+        ]
+    )
+
+
+def show_over_fitting() -> None:
+    """A run that went on for too long, and the same run with its best checkpoint kept."""
+    runs = _runs()["runs"]
+    last, best = runs["over-fitted"], runs["over-fitted, best kept"]
+    plot_losses(last["losses"], "Twenty rounds through few examples")
+    names = {f"last step ({last['kept_step']})": last, f"lowest validation loss (step {best['kept_step']})": best}
+    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in names.items()}
+    plot_shares("Which checkpoint answers better?", shares, groups="checkpoint kept")
+
+
+def show_ladder() -> None:
+    """The six faults: how much each one costs, and whether the ladder named it."""
+    rungs = _runs()["ladder"]
+    rows = {rung: {"with the fault": tuple(100 * row[k] for k in ("difference", "low", "high"))} for rung, row in rungs.items()}
+    plot_means("What each fault costs", rows, "change in questions answered correctly (points)", "fault", (0, "no change"))
+    show_table(
+        [{"fault": rung, "named by the ladder": ", ".join(row["found"]), "fix": LADDER[rung]} for rung, row in rungs.items()]
+    )
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Print what the ladder found, one rung a line, and the fix for the first fault."""
+    print("\n".join(finding.line for finding in findings))
+    first = next((finding for finding in findings if finding.fault), None)
+    print(f"Begin here: {first.fix}" if first else "No fault of these kinds.")
