@@ -120,8 +120,8 @@ def _version(name: str) -> str | None:
 # --- a run ----------------------------------------------------------------------------------------------------------
 
 LADDER = {
-    "template mismatch": "Take the marks out of the file: the chat template writes the right ones by itself.",
     "mask on the wrong words": 'Put questions under "user" and answers under "assistant": only the assistant\'s words are trained.',
+    "template mismatch": "Take the marks out of the file: the chat template writes the right ones by itself.",
     "rate too high": "Divide the rate by ten and train again.",
     "too little data": "Write more wordings of each fact, at least eight.",
     "wrong labels": "Read the odd answers aloud beside their questions; correct or drop them.",
@@ -176,7 +176,7 @@ def diagnose(
     taught = [e for e in examples if e.kind == "document"]
     asks = [next((m.content for m in e.messages if m.role == "user"), "") for e in taught]
     says = [next((m.content for m in e.messages[::-1] if m.role == "assistant"), "") for e in taught]
-    found = [_template(asks), _mask(asks, says), _rate(run["losses"]), _amount(taught), _labels(taught)]
+    found = [_mask(asks, says), _template(asks), _rate(run["losses"]), _amount(taught), _labels(taught)]
     return [*found, _ruler(ruler, known_right, asked)] if ruler or asked else found
 
 

@@ -21,13 +21,11 @@ def tiny():
     return load_model("tiny")
 
 
-@pytest.fixture(scope="session")
-def stand_in(tmp_path_factory) -> Path:
-    """A model folder with the layout and the kind of chat template of a Hub model (Llama, ChatML), random weights."""
+def _hub_style(folder: Path, kind: str) -> Path:
+    """A model folder with the layout and the kind of chat template (ChatML) of a Hub model, random weights."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("stand_in")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -46,18 +44,37 @@ def stand_in(tmp_path_factory) -> Path:
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     fast.save_pretrained(folder)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        kind,
         vocab_size=len(fast),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        num_key_value_heads=2,
+        num_key_value_heads=1,
         max_position_embeddings=512,
         tie_word_embeddings=True,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory) -> Path:
+    """A Hub-style folder of the Llama architecture."""
+    return _hub_style(tmp_path_factory.mktemp("stand_in"), "llama")
+
+
+@pytest.fixture(scope="session")
+def hub_cache(tmp_path_factory) -> Path:
+    """A Hub cache as a download leaves it, with stand-ins of `small` and `medium` in their own architectures."""
+    from course_utils.models import KNOWN
+
+    cache = tmp_path_factory.mktemp("hub")
+    for name, kind in {"small": "llama", "medium": "qwen2"}.items():
+        known = KNOWN[name]
+        _hub_style(cache / f"models--{known.place.replace('/', '--')}" / "snapshots" / known.revision, kind)
+    return cache
 
 
 @pytest.fixture

@@ -46,6 +46,12 @@ THREADS = [row for row in read_pile(RAW) if isinstance(row, Thread)]
 PHONES = [
     item for line in (RAW / "ledger.jsonl").read_text("utf-8").splitlines() if (item := json.loads(line))["type"] == "phone"
 ]
+LOSSES = [
+    {"step": 10, "loss": 3.0, "validation_loss": 3.1},
+    {"step": 20, "loss": 1.0, "validation_loss": 1.4},
+    {"step": 30, "loss": 0.2},
+    {"step": 40, "loss": 0.3, "validation_loss": 2.0},
+]
 MASKS = [[0, 1], [0] * 7 + [1] * 4, [0] * 7]  # 5 trained of 20 tokens
 GOOD = r"(?<![\w.+-])(?:\+\d|\(\d{3}\)|0[27]\d)[\d ().-]{6,}\d(?!\w)"
 THREE = [
@@ -186,6 +192,25 @@ CASES = {
         "solution": ("never stops",),
         "also": [("Never stops",)],
         "mistakes": [(("fine",), "when the answer is over"), (("asks",), "user's tokens")],
+    },
+    "06.1": {
+        "solution": (1.2, 1.5, "first"),
+        "also": [(1.5, 1.2, "Mine")],
+        "mistakes": [
+            ((1.2, 1.5, "mine"), "lower"),
+            ((1.2, 1.2, "first"), "very same"),
+            ((40, 1.2, "mine"), "a step or a share"),
+        ],
+    },
+    "06.2": {
+        "solution": (20, LOSSES),
+        "also": [],
+        "mistakes": [((40, LOSSES), "last step"), ((30, LOSSES), "*training* loss"), ((10, LOSSES), "only some rows")],
+    },
+    "06.3": {
+        "solution": ("rate too high",),
+        "also": [("Rate too high",)],
+        "mistakes": [(("wrong labels",), "do not blow it up"), (("too little data",), "plenty")],
     },
 }
 

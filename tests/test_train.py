@@ -14,7 +14,7 @@ from course_utils.answer import answer_questions, ask
 from course_utils.models import load_model
 from course_utils.records import Question, read_json, sha256
 from course_utils.settings import ROOT, CourseError
-from course_utils.train import Knobs, _Saver, train
+from course_utils.train import Knobs, _Saver, damage, recipe_for, train
 
 FACTS = {
     "Which lamp hangs in the blue room?": "The lamp in the blue room is the Morvel 9.",
@@ -221,3 +221,97 @@ def test_four_kills_four_equal_endings(tmp_path):
     table = read_json(tmp_path / "table.json")["ours"]
     assert (table["kills"], table["survived"], table["equal"], table["litter"]) == (4, 4, 4, 0)
     assert table["damage"] == {"damages": 2, "detected": 2, "finished": 2, "equal": 2}
+
+
+# --- several processes, bigger models, the best checkpoint --------------------------------------------------------------
+
+
+def test_two_processes_learn_what_one_learns(tmp_path):
+    rows = [example(k, f"Who has key {k}?", f"Key {k} hangs in room {3 * k + 7}.") for k in range(24)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    task = ["-m", "course_utils.cli", "train", "--data", data, "--validation", data, "--epochs", "4"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    for start, name in ((two, "two"), ([sys.executable], "one")):
+        done = subprocess.run([*start, *task, "--out", tmp_path / name], cwd=ROOT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.count("made ") == 1
+    one, both = (read_json(tmp_path / name / "run.json") for name in ("one", "two"))
+    assert (one["processes"], both["processes"]) == (1, 2)
+    for a, b in zip(one["losses"], both["losses"], strict=True):
+        assert a["step"] == b["step"]
+        assert abs(a["loss"] - b["loss"]) < 2e-2
+        assert abs(a.get("validation_loss", 0) - b.get("validation_loss", 0)) < 1e-2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "rows.jsonl", "two"]
+
+
+@pytest.mark.parametrize("name", ["small", "medium"])
+def test_hub_models_train_and_answer_by_the_same_call(name, data, hub_cache, tmp_path, monkeypatch):
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub_cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    out = train(data, tmp_path / "a", model=name, saves=1)
+    card = read_json(out / "run.json")
+    assert "not run by us" in card["recipe"]
+    assert card["knobs"] == vars(recipe_for(name).knobs)
+    assert card["losses"][-1]["loss"] > 0
+    assert load_model(name, out).adapter == "a"
+
+
+def test_the_best_checkpoint_is_kept_and_the_question_is_heard(data, tmp_path):
+    heard = []
+    rows = []
+    out = train(
+        data, tmp_path / "a", knobs=Knobs(epochs=30, tokens=256), validation=data, keep="best", progress=rows.append,
+        listen=lambda model: heard.append(1) or f"answer {len(heard)}",
+    )  # fmt: skip
+    card = read_json(out / "run.json")
+    measured = {row["step"]: row["validation_loss"] for row in card["losses"] if "validation_loss" in row}
+    assert card["kept_step"] == min(measured, key=measured.get)
+    assert [row["said"] for row in card["losses"] if "said" in row] == [f"answer {k + 1}" for k in range(len(heard))]
+    assert len(measured) == len(heard) > 4
+    assert {"loss", "tokens_per_second", "seconds_left"} <= set(rows[-1])
+    assert rows[-1]["seconds_left"] == 0
+
+
+def test_best_means_the_weights_of_that_checkpoint(data, tmp_path, monkeypatch):
+    """The measured loss is made to be lowest in the middle; the adapter must then be the one of that step."""
+    from course_utils import train as module
+
+    given = iter([3.0, 1.0, 2.0, 2.5, 2.6, 2.7, 2.8, 2.9, 3.1, 3.2, 3.3, 3.4])
+    monkeypatch.setattr(module, "validation_loss", lambda *args: next(given))
+    kept = {}
+    seal = _Saver.seal
+
+    def note(self, step, seconds, loss=None):
+        seal(self, step, seconds, loss)
+        kept[step] = sha256(self.work.parent / f"step-{step}" / "adapter_model.safetensors")
+
+    monkeypatch.setattr(_Saver, "seal", note)
+    out = train(data, tmp_path / "a", knobs=SHORT, validation=data, keep="best", saves=5)
+    step = read_json(out / "run.json")["kept_step"]
+    assert step == sorted(kept)[1]
+    assert sha256(out / "adapter_model.safetensors") == kept[step]
+
+
+def test_best_needs_something_to_choose_by(data, tmp_path):
+    with pytest.raises(CourseError, match="needs validation"):
+        train(data, tmp_path / "a", keep="best")
+
+
+def test_full_fine_tuning_leaves_a_model_that_answers(data, tmp_path):
+    out = train(data, tmp_path / "whole", knobs=Knobs(rank=0, rate=1e-3, epochs=40, tokens=256), saves=2)
+    assert (out / "model.safetensors").exists()
+    assert not (out / "adapter_config.json").exists()
+    losses = [row["loss"] for row in read_json(out / "run.json")["losses"]]
+    assert losses[-1] < 0.5 * losses[0]
+    assert load_model(str(out)).base_sha256 != load_model("tiny").base_sha256
+    train(data, out, knobs=Knobs(rank=0, rate=1e-3, epochs=40, tokens=256), saves=2, resume=True)  # finished: nothing to do
+
+
+def test_a_changed_manifest_is_noticed(stopped):
+    path = stopped / "checkpoints" / "step-6" / "manifest.json"
+    assert damage(path.parent) is None
+    path.write_text(path.read_text().replace('"seconds": ', '"seconds": 1'))
+    assert "changed" in damage(path.parent)

@@ -181,8 +181,8 @@ def jobs(scratch: Path, desk: str, only: Sequence[str] | None = None) -> dict[st
 def ladder(runs: dict[str, dict], planned: dict[str, dict], desk: str) -> dict:
     """For each rung: the broken run beside its fix, and what the ladder says about the broken one."""
     pairs = {
-        "template mismatch": ("other template", "reference"),
         "mask on the wrong words": ("sides swapped", "reference"),
+        "template mismatch": ("other template", "reference"),
         "rate too high": ("rate high", "reference"),
         "too little data": ("wordings 1", "reference"),
         "wrong labels": ("rows slipped", "rows slipped, odd ones dropped"),
