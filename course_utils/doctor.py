@@ -1,7 +1,7 @@
 """Can this machine run the course, and what is wrong with a training run?
 
 *Machine*: it trains for three seconds to find out how long things will take, with the embedded model and the training code of the
-course. *Run*: a ladder of six checks, from the commonest fault to the rarest, each on what the run left behind: its file, its card and
+course. *Run*: a ladder of six checks, the quickest first, each on what the run left behind: its file, its card and
 the ruler that it was scored with. Limits: the estimates scale one measured speed; the ladder knows these six faults and no others, and
 its lines were drawn on runs of one desk.
 """
@@ -125,7 +125,7 @@ LADDER = {
     "rate too high": "Divide the rate by ten and train again.",
     "too little data": "Write more wordings of each fact, at least eight.",
     "wrong labels": "Read the odd answers aloud beside their questions; correct or drop them.",
-    "a bad ruler": "Score by the facts that an answer must hold, and ask at least 60 questions before you compare.",
+    "a bad ruler": "Score by the facts that an answer must hold; ask at least 25 questions, better 100, before you compare.",
 }
 
 
@@ -171,7 +171,7 @@ def diagnose(
         asked: How many questions it was scored on.
 
     Returns:
-        One finding for each rung, the commonest fault first.
+        One finding for each rung, the quickest check first.
     """
     taught = [e for e in examples if e.kind == "document"]
     asks = [next((m.content for m in e.messages if m.role == "user"), "") for e in taught]
@@ -224,9 +224,9 @@ def _ruler(ruler, known_right: Sequence[tuple[Question, str]], asked: int | None
     right = sum(bool(ruler(question, answer)) for question, answer in known_right) if ruler else 0
     share = right / len(known_right) if ruler and known_right else 1.0
     reach = 1.96 * (0.25 / asked) ** 0.5 if asked else 0.0
-    saw = f"the ruler accepts {share:.0%} of {len(known_right)} answers that are right"
-    if asked:
-        saw += f"; with {asked} questions a score may be off by {100 * reach:.0f} points either way"
+    parts = [f"the ruler accepts {share:.0%} of {len(known_right)} answers that are right"] if ruler and known_right else []
+    parts += [f"with {asked} questions a score may be off by {100 * reach:.0f} points either way"] if asked else []
+    saw = "; ".join(parts)
     return Finding("a bad ruler", share < 0.9 or reach > 0.2, saw)
 
 

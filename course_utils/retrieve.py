@@ -45,7 +45,10 @@ class Index:
         counts = Counter(word for text in self.texts for word in set(words(text)))
         self._rarity = {word: math.log((1 + len(self.texts)) / n) for word, n in counts.items()}
         self._unseen = math.log(1 + len(self.texts))
-        self._vectors = [self._vector(text) for text in self.texts]
+        self._holders: dict[str, list[tuple[int, float]]] = {}
+        for k, text in enumerate(self.texts):
+            for word, weight in self._vector(text).items():
+                self._holders.setdefault(word, []).append((k, weight))
 
     def _vector(self, text: str) -> dict[str, float]:
         weights = {word: n * self._rarity.get(word, self._unseen) for word, n in Counter(words(text)).items()}
@@ -54,8 +57,10 @@ class Index:
 
     def nearest(self, text: str) -> Near:
         """The text most like this one."""
-        vector = self._vector(text)
-        likeness = [sum(w * other.get(word, 0.0) for word, w in vector.items()) for other in self._vectors]
+        likeness = [0.0] * len(self.texts)
+        for word, weight in self._vector(text).items():
+            for k, other in self._holders.get(word, ()):
+                likeness[k] += weight * other
         best = max(range(len(likeness)), key=likeness.__getitem__)
         return Near(self.texts[best], likeness[best] * self._known_share(text))
 
@@ -63,6 +68,29 @@ class Index:
         """How much of a text, by rarity of its words, stands in any of the texts."""
         weights = {word: self._rarity.get(word, self._unseen) for word in words(text)}
         return sum(w for word, w in weights.items() if word in self._rarity) / (sum(weights.values()) or 1.0)
+
+
+class Faq:
+    """Questions with ready answers: the answer of the nearest question is given, word for word. No model has a part in it.
+
+    Args:
+        pairs: Questions with their answers.
+        least: Likeness below which it says that it does not know.
+
+    Raises:
+        ValueError: If there is no pair.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], least: float = 0.25):
+        self._answers, self.least = dict(pairs), least
+        self._index = Index(list(self._answers))
+
+    def answer(self, question: str) -> str:
+        """The ready answer that fits best."""
+        near = self._index.nearest(question)
+        return (
+            self._answers[near.text] if near.likeness >= self.least else "I do not know. No question like this is in the list."
+        )
 
 
 class Library:

@@ -37,7 +37,7 @@ class Knobs:
     Attributes:
         rank: Width of the LoRA matrices; more can hold more, and forgets more. 0 trains every number of the base instead
             (full fine-tuning): the result is then a whole model, not an adapter.
-        alpha: How loudly the adapter speaks, as a multiple of its rank.
+        alpha: How loudly the adapter speaks: what it adds is multiplied by alpha / rank.
         rate: Highest learning rate.
         epochs: How often each example is seen.
         tokens: Padded tokens in a batch.

@@ -46,12 +46,14 @@ THREADS = [row for row in read_pile(RAW) if isinstance(row, Thread)]
 PHONES = [
     item for line in (RAW / "ledger.jsonl").read_text("utf-8").splitlines() if (item := json.loads(line))["type"] == "phone"
 ]
+HIGHER = [{"step": 10, "loss": 3.0, "validation_loss": 2.1}]
 LOSSES = [
     {"step": 10, "loss": 3.0, "validation_loss": 3.1},
     {"step": 20, "loss": 1.0, "validation_loss": 1.4},
     {"step": 30, "loss": 0.2},
     {"step": 40, "loss": 0.3, "validation_loss": 2.0},
 ]
+CARD = {"knobs": {"rate": 1e-3, "rank": 8}, "data_sha256": "a", "losses": LOSSES}
 MASKS = [[0, 1], [0] * 7 + [1] * 4, [0] * 7]  # 5 trained of 20 tokens
 GOOD = r"(?<![\w.+-])(?:\+\d|\(\d{3}\)|0[27]\d)[\d ().-]{6,}\d(?!\w)"
 THREE = [
@@ -194,12 +196,14 @@ CASES = {
         "mistakes": [(("fine",), "when the answer is over"), (("asks",), "user's tokens")],
     },
     "06.1": {
-        "solution": (1.2, 1.5, "first"),
-        "also": [(1.5, 1.2, "Mine")],
+        "solution": (CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}, "losses": HIGHER}, "first"),
+        "also": [({**CARD, "losses": HIGHER}, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}}, "Mine")],
         "mistakes": [
-            ((1.2, 1.5, "mine"), "lower"),
-            ((1.2, 1.2, "first"), "very same"),
-            ((40, 1.2, "mine"), "a step or a share"),
+            ((CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}, "losses": HIGHER}, "mine"), "lower"),
+            ((CARD, CARD, "first"), "0 differ"),
+            ((CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 4}}, "first"), "2 differ"),
+            ((CARD, {**CARD, "data_sha256": "b"}, "first"), "another file"),
+            ((CARD, 1.2, "first"), "run card"),
         ],
     },
     "06.2": {
@@ -210,7 +214,7 @@ CASES = {
     "06.3": {
         "solution": ("rate too high",),
         "also": [("Rate too high",)],
-        "mistakes": [(("wrong labels",), "do not blow it up"), (("too little data",), "plenty")],
+        "mistakes": [(("wrong labels",), "are correct"), (("too little data",), "plenty")],
     },
 }
 

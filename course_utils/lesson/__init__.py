@@ -15,6 +15,9 @@ from course_utils.lesson.plots import (
     show_leak,
     show_memory,
     show_over_fitting,
+    show_policy,
+    show_scoreboard,
+    show_stray,
     show_wordings,
 )
 from course_utils.lesson.view import (
@@ -64,7 +67,10 @@ __all__ = [
     "show_memory",
     "show_misses",
     "show_over_fitting",
+    "show_policy",
     "show_privacy",
+    "show_scoreboard",
+    "show_stray",
     "show_table",
     "show_text",
     "show_tokens",

@@ -9,17 +9,19 @@ import html
 import importlib.util
 import json
 import random
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import ipywidgets
 
 from course_utils.lesson.view import Panel, cards, scored
-from course_utils.records import Question, read_json, read_rows, write_json
+from course_utils.records import Question, read_json, read_rows, write_json, write_text
 from course_utils.score import by_coin
-from course_utils.settings import OUTPUTS, QUESTIONS, ROOT, CourseError
+from course_utils.settings import OUTPUTS, QUESTIONS, ROOT, CourseError, shown
 
 FOLDER = ROOT / "notebooks" / "exercises"
 
@@ -229,6 +231,27 @@ class BlindVote:
             print(textwrap.fill(f"{found} {luck}", 95))
             print(f"Answers that you would send: {counts['sent']}; right by the papers: {counts['right']}.")
         return counts
+
+    def save(self, folder: str | Path, rater: str) -> Path:
+        """Write the votes that were made, for pooling with those of others.
+
+        Args:
+            folder: Where the files of all raters lie.
+            rater: Who voted; one file each.
+
+        Returns:
+            The file.
+        """
+        rows = [
+            {"rater": rater, "item": self.rounds[number - 1].question, "vote": this.speakers.get(vote["send"], "neither")}
+            for number, vote in sorted(self.votes.items())
+            if "send" in vote
+            for this in [self.rounds[number - 1]]
+        ]
+        path = Path(folder) / f"{re.sub(r'[^a-z0-9]+', '-', rater.lower()).strip('-') or 'rater'}.jsonl"
+        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        print(f"{len(rows)} votes saved in {shown(path)}" if rows else "You have not voted yet; an empty sheet was saved.")
+        return path
 
     def show(self) -> Panel:
         """The vote as a widget."""

@@ -6,6 +6,7 @@ At the end the picture that moves, of a run while it trains, and those of the pr
 import base64
 import html
 import io
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +18,7 @@ from course_utils.doctor import LADDER, Finding
 from course_utils.lesson.view import Panel, show_table
 from course_utils.models import Loaded
 from course_utils.records import read_json
-from course_utils.settings import REFERENCE, CourseError
+from course_utils.settings import REFERENCE, ROOT, CourseError
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _HATCHES = ("", "//", "..", "xx")
@@ -194,7 +195,7 @@ def plot_means(
     axes.text(mark[0], -0.55, f" {mark[1]}", fontsize=9)
     axes.set_yticks([g + step * (len(arms) - 1) / 2 for g in range(len(rows))], list(rows))
     axes.set_ylim(len(rows) - 0.3, -0.8)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=min(0, 1.05 * min(v[1] for row in rows.values() for v in row.values())))
     axes.set_xlabel(f"{unit}; lines: 95% interval")
     axes.set_ylabel(groups)
     axes.set_title(title, loc="left")
@@ -366,19 +367,43 @@ class LiveRun:
             show_table([{"step": step, "the model's answer": text} for step, text in kept])
 
 
-def _runs() -> dict:
-    file = REFERENCE / "runs.json"
+def _made(name: str, command: str) -> dict:
+    file = REFERENCE / name
     if not file.exists():
-        raise CourseError("The precomputed runs are missing.", None, "Make them: python data/reference/runs.py")
+        raise CourseError(f"The precomputed {name} is missing.", None, f"Make it: {command}")
     return read_json(file)
+
+
+def _runs() -> dict:
+    return _made("runs.json", "python data/reference/runs.py")
 
 
 def _share(row: dict) -> tuple:
     return (row["right"], row["n"], *row["interval"])
 
 
+def _last(row: dict, loss: str) -> str:
+    return f"{next(r[loss] for r in row['losses'][::-1] if loss in r):.2f}"
+
+
+def _beside(title: str, rows: Mapping[str, dict], groups: str) -> None:
+    """Runs beside each other: what each answers and forgets, what it cost and weighs."""
+    plot_shares(
+        title, {name: {"company": _share(r), "general": _share(r["general"])} for name, r in rows.items()}, groups=groups
+    )
+    columns = {
+        "steps": lambda r: r["steps"],
+        "seconds": lambda r: f"{r['seconds']:.0f}",
+        "training loss": lambda r: _last(r, "loss"),
+        "validation loss": lambda r: _last(r, "validation_loss"),
+        "memory (GB)": lambda r: r["memory_gb"],
+        "file (MB)": lambda r: r["megabytes"],
+    }
+    show_table([{groups: name, **{column: cell(r) for column, cell in columns.items()}} for name, r in rows.items()])
+
+
 def show_knob(knob: str) -> None:
-    """One knob too low, as it is, and too high: the share of questions right, and what it cost.
+    """One knob too low, as it is, and too high.
 
     Args:
         knob: A key of `WHAT`.
@@ -386,22 +411,9 @@ def show_knob(knob: str) -> None:
     if knob not in WHAT:
         raise CourseError(f"There is no knob {knob!r}.", f"Known: {', '.join(WHAT)}.", "Choose one of them.")
     runs = _runs()["runs"]
-    three = {"too low": f"{knob} low", "the course's": "reference", "too high": f"{knob} high"}
+    three = {"lower": f"{knob} low", "the course's": "reference", "higher": f"{knob} high"}
     rows = {f"{name}: {runs[run]['knobs'][knob]:g}": runs[run] for name, run in three.items()}
-    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in rows.items()}
-    plot_shares(WHAT[knob][0].upper() + WHAT[knob][1:], shares, groups=knob)
-    show_table(
-        [
-            {
-                knob: name,
-                "steps": row["steps"],
-                "seconds": f"{row['seconds']:.0f}",
-                "last training loss": f"{next(r['loss'] for r in row['losses'][::-1] if 'loss' in r):.2f}",
-                "validation loss": f"{next(r['validation_loss'] for r in row['losses'][::-1] if 'validation_loss' in r):.2f}",
-            }
-            for name, row in rows.items()
-        ]
-    )
+    _beside(WHAT[knob][0].upper() + WHAT[knob][1:], rows, knob)
 
 
 def show_wordings() -> None:
@@ -423,20 +435,7 @@ def show_full() -> None:
     """Full fine-tuning beside LoRA: what it answers, forgets, weighs and needs."""
     runs = _runs()["runs"]
     rows = {"LoRA adapter": runs["reference"], "full fine-tuning": runs["full"]}
-    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in rows.items()}
-    plot_shares("An adapter beside the whole model", shares, groups="what was trained")
-    show_table(
-        [
-            {
-                "what was trained": name,
-                "rate": f"{row['knobs']['rate']:g}",
-                "file (MB)": row["megabytes"],
-                "memory (GB)": row["memory_gb"],
-                "seconds": f"{row['seconds']:.0f}",
-            }
-            for name, row in rows.items()
-        ]
-    )
+    _beside("An adapter beside the whole model", rows, "what was trained")
 
 
 def show_over_fitting() -> None:
@@ -444,8 +443,8 @@ def show_over_fitting() -> None:
     runs = _runs()["runs"]
     last, best = runs["over-fitted"], runs["over-fitted, best kept"]
     plot_losses(last["losses"], "Twenty rounds through few examples")
-    names = {f"last step ({last['kept_step']})": last, f"lowest validation loss (step {best['kept_step']})": best}
-    shares = {name: {"company": _share(row), "general": _share(row["general"])} for name, row in names.items()}
+    rows = {f"last step ({last['kept_step']})": last, f"lowest validation loss (step {best['kept_step']})": best}
+    shares = {name: {"company": _share(r), "general": _share(r["general"])} for name, r in rows.items()}
     plot_shares("Which checkpoint answers better?", shares, groups="checkpoint kept")
 
 
@@ -464,3 +463,75 @@ def show_findings(findings: list[Finding]) -> None:
     print("\n".join(finding.line for finding in findings))
     first = next((finding for finding in findings if finding.fault), None)
     print(f"Begin here: {first.fix}" if first else "No fault of these kinds.")
+
+
+# --- the scoreboard ---------------------------------------------------------------------------------------------------
+
+CARRY_OVER = ROOT / "notebooks" / "exercises" / "carry_over.json"  # the sentences on large models, way by way
+
+
+def _board() -> dict:
+    return _made("scoreboard.json", "make scoreboard")
+
+
+def show_scoreboard() -> None:
+    """All ways to company answers on the frozen test: shares with intervals, time, tokens, and what carries over."""
+    board = _board()
+    print("Read the ranking with care: it is that of a model a thousand times smaller than those at work.")
+    rows = {way: {"right": _share(row["company_test"])} for way, row in board["arms"].items()}
+    plot_shares("Company questions answered right, frozen test", rows, groups="way")
+    table = []
+    for way, row in board["arms"].items():
+        one = row["company_test"]
+        table.append(
+            {
+                "way": way,
+                "right": f"{100 * one['right'] / one['n']:.0f}%",
+                "invented": f"{100 * one['invented'] / one['n']:.0f}%",
+                "refused": f"{100 * one['refused'] / one['n']:.0f}%",
+                "seconds an answer": f"{one['seconds'] / one['n']:.2f}",
+                "tokens read + written": f"{one['prompt_tokens'] / one['n']:.0f} + {one['answer_tokens'] / one['n']:.0f}",
+            }
+        )
+    show_table(table)
+    print("What holds for large models, and what does not:")
+    show_table(json.loads(CARRY_OVER.read_text(encoding="utf-8")))
+
+
+def show_stray() -> None:
+    """How often stray instructions inside documents were obeyed, and the same instructions from the user."""
+    board = _board()
+    names = {"none": "control: the user says it, graduate", "company": "control: the user says it, specialist"}
+    rows = {f"in a document, {way}": row for way, row in board["stray instructions"].items()}
+    rows |= {names[adapter]: row for adapter, row in board["the user's instructions"].items()}
+    shares = {name: {"obeyed": (row["obeyed"], row["n"], *row["interval"])} for name, row in rows.items()}
+    plot_shares("Who obeys a stray instruction?", shares, "share that obeyed (%)", "who gave it")
+    controls = [row["obeyed"] / row["n"] for row in board["the user's instructions"].values()]
+    if min(controls) < 0.8:
+        print(
+            f"The user is obeyed in {100 * min(controls):.0f}% only, so whether documents are ignored for the right reason: cannot tell."
+        )
+    else:
+        print("The user is obeyed, documents are not: the model tells the two apart.")
+
+
+def show_policy() -> None:
+    """What each way says about a rule that has changed, before and after its update."""
+    result = _made("policy.json", "python data/reference/policy.py")
+    old, new = result["old"], result["new"]
+    table = []
+    for way, row in result["arms"].items():
+        after = row["after"]
+        table.append(
+            {
+                "way": way,
+                "update takes": f"{row['update_seconds']:.1f} s",
+                f"says {new}": f"{after['new']} of {after['n']}",
+                f"still says {old}": f"{after['old']} of {after['n']}",
+                "says both or neither": f"{after['both'] + after['neither']} of {after['n']}",
+                f"before: said {old}": f"{row['before']['old']} of {row['before']['n']}",
+            }
+        )
+    show_table(table)
+    stuck = [way for way, row in result["arms"].items() if row["after"]["old"]]
+    print(f"After the update, still {old} somewhere: {', '.join(stuck) or 'nobody'}.")

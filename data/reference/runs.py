@@ -161,11 +161,12 @@ def jobs(scratch: Path, desk: str, only: Sequence[str] | None = None) -> dict[st
 
     job("reference")
     for knob, (low, high) in KNOBS.items():
-        job(f"{knob} low", knobs=replace(base, **{knob: low}))
-        job(f"{knob} high", knobs=replace(base, **{knob: high}))
+        for name, value in {"low": low, "high": high}.items():
+            turned = {knob: value, "alpha": 2 * value} if knob == "rank" else {knob: value}  # else width would change loudness
+            job(f"{knob} {name}", knobs=replace(base, **turned))
     for most in WORDINGS:
         few = few_wordings(whole, most)
-        job(f"wordings {most}", few)
+        job(f"wordings {most}", few, replace(base, epochs=base.epochs * len(whole) / len(few)))  # as many steps
     few = few_wordings(whole, 4)
     job("over-fitted", few, replace(base, epochs=20.0))
     job("over-fitted, best kept", few, replace(base, epochs=20.0), keep="best")
@@ -275,6 +276,7 @@ def make(out: Path, desk: str, only: Sequence[str] | None = None) -> None:
         if only is None:
             result["ladder"] = ladder(runs, planned, desk)
             result["blind"] = blind(Path(scratch), "sales", 11)
+            result["patient"] = [row["loss"] for row in runs["rate high"]["losses"] if "loss" in row]
             print({k: v["found"] for k, v in result["ladder"].items()}, result["blind"], sep="\n")
     for row in runs.values():
         del row["answers"], row["base_sha256"]

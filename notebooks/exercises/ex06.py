@@ -6,18 +6,24 @@ from course_utils.doctor import LADDER
 from course_utils.lesson import Exercise
 
 
-def _choice(first: float, mine: float, keep: str) -> str | None:
-    for loss in (first, mine):
-        if isinstance(loss, bool) or not isinstance(loss, int | float):
-            return "two numbers are expected: the last validation loss of each run."
-        if not 0 < loss < 12:
-            return "a validation loss lies between 0 and about 9 here. Did you take a step or a share?"
-    if first == mine:
-        return "both runs end with the very same loss. Was the knob really turned, and is it another folder?"
+def _lowest(card: Mapping) -> float:
+    return min(row["validation_loss"] for row in card["losses"] if "validation_loss" in row)
+
+
+def _choice(first: Mapping, mine: Mapping, keep: str) -> str | None:
+    if not isinstance(mine, Mapping) or "knobs" not in mine:
+        return 'a run card is expected: read_json(folder / "run.json").'
+    if not any("validation_loss" in row for row in mine["losses"]):
+        return "your run was not measured on held-out examples. Give `validation` as the first run did."
+    if mine["data_sha256"] != first["data_sha256"]:
+        return "your run learned from another file, so the two cannot be compared."
+    turned = [knob for knob, value in mine["knobs"].items() if first["knobs"].get(knob) != value]
+    if len(turned) != 1:
+        return f"exactly one knob is to be turned; here {len(turned)} differ" + (f" ({', '.join(turned)})." if turned else ".")
     given = str(keep).strip().lower()
     if given not in ("first", "mine"):
-        return 'the third answer is "first" or "mine".'
-    better = "first" if first < mine else "mine"
+        return 'the second answer is "first" or "mine".'
+    better = "first" if _lowest(first) < _lowest(mine) else "mine"
     return None if given == better else "on held-out examples the other run was less wrong: a lower validation loss is better."
 
 
@@ -42,9 +48,9 @@ def _rung(rung: str) -> str | None:
         return None
     return {
         "too little data": "thirty wordings of each fact are plenty.",
-        "wrong labels": "wrong labels keep the loss from falling far, but do not blow it up.",
+        "wrong labels": "its answers were read aloud and are correct.",
         "template mismatch": "such a run learns its file well: its loss falls. The score is low because questions look different.",
-        "mask on the wrong words": "such a run learns to write questions, and its loss falls as it does.",
+        "mask on the wrong words": "every mask is right, it says.",
         "a bad ruler": "the ruler is used after training. Look at the loss.",
     }.get(given, f"the answer is one of: {', '.join(LADDER)}.")
 
@@ -54,16 +60,14 @@ EXERCISES = [
         "06.1",
         _choice,
         [
-            '`card["losses"]` holds the rows; the last one with a `validation_loss` is what you look for.',
-            "recipe_for(MODEL).knobs with another rate: dataclasses.replace(recipe.knobs, rate=1e-3).",
+            "The same knobs with another rate: replace(knobs, rate=1e-3).",
+            'The rows of `card["losses"]` that hold a `validation_loss` are what you look for.',
         ],
-        "from dataclasses import replace\n"
-        "knobs = replace(recipe.knobs, rate=recipe.knobs.rate / 10)\n"
-        'other = train(desk / "train.jsonl", OUTPUTS / "adapters" / "mine", model=MODEL, knobs=knobs,\n'
-        '              validation=desk / "validation.jsonl")\n'
-        'last = lambda card: [r["validation_loss"] for r in card["losses"] if "validation_loss" in r][-1]\n'
-        'first, mine = last(card), last(read_json(other / "run.json"))\n'
-        'keep = "first" if first < mine else "mine"',
+        'other = train(desk / "train.jsonl", OUTPUTS / "adapters" / "mine", model=MODEL,\n'
+        '              knobs=replace(knobs, rate=knobs.rate / 10), validation=desk / "validation.jsonl")\n'
+        'mine = read_json(other / "run.json")\n'
+        'lowest = lambda card: min(r["validation_loss"] for r in card["losses"] if "validation_loss" in r)\n'
+        'keep = "first" if lowest(card) < lowest(mine) else "mine"',
     ),
     Exercise(
         "06.2",
