@@ -7,6 +7,7 @@ help:
 	@echo "make run        run every notebook, results under outputs/executed"
 	@echo "make base       train the base model from scratch (long; goes on after being stopped)"
 	@echo "make reference  remake everything under data/reference"
+	@echo "make scoreboard every way to company answers on the frozen sets, a few minutes"
 	@echo "make book       static pages of the executed notebooks, under book/"
 
 lab:
@@ -19,7 +20,9 @@ base:
 	$(PY) -m course_utils.tiny_base.pretrain --install
 reference:
 	$(PY) data/reference/make.py
+scoreboard:
+	$(PY) data/reference/scoreboard.py
 book:
 	$(PY) benchmarks/notebooks.py --book
 
-.PHONY: help lab test run base reference book
+.PHONY: help lab test run base reference scoreboard book

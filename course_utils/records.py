@@ -153,6 +153,14 @@ class Answer(Record):
     answer_tokens: int
 
 
+class Vote(Record):
+    """What one person thinks of one thing that several people judged."""
+
+    rater: str
+    item: str
+    vote: str
+
+
 R = TypeVar("R", bound=Record)
 
 

@@ -5,13 +5,15 @@ kind, not of other kinds.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from course_utils.records import Answer, Question
-from course_utils.settings import CourseError
+from course_utils.records import Answer, Question, Vote, read_rows
+from course_utils.settings import CourseError, shown
 from course_utils.verdict import OUTCOMES, judge
 
 
@@ -79,7 +81,7 @@ def score_files(questions: str | Path, answers: str | Path) -> dict:
     Raises:
         CourseError: If a file is broken, or the two do not belong together.
     """
-    from course_utils.records import read_rows, sha256
+    from course_utils.records import sha256
     from course_utils.sources import source_of
 
     asked, given = read_rows(questions, Question), read_rows(answers, Answer)
@@ -131,11 +133,13 @@ class Comparison:
 
     Attributes:
         difference: Share correct of B minus share correct of A.
-        low: Lower end of the 95% interval of the difference.
+        low: Lower end of the interval of the difference.
         high: Upper end.
         n: Questions that both answered.
-        verdict: "better", "worse" or "cannot tell", about B.
-        needed: Questions that would be needed to tell, if the difference is as seen; None when it can be told, or is nil.
+        verdict: "better", "worse" or "cannot tell", about B. It is "cannot tell" exactly where the interval holds 0.
+        needed: Questions with which four of five such comparisons would tell, if the difference is as seen; None when it can be
+            told, or is nil.
+        level: How sure the interval is.
     """
 
     difference: float
@@ -144,19 +148,26 @@ class Comparison:
     n: int
     verdict: Literal["better", "worse", "cannot tell"]
     needed: int | None = None
+    level: float = 0.95
 
     def sentence(self, a: str, b: str) -> str:
         """The verdict in plain words."""
-        points = f"{100 * self.difference:+.1f} points on {self.n} questions"
-        span = f"between {100 * self.low:.0f} and {100 * self.high:.0f} points (95% interval)"
+        points = f"{100 * self.difference:+.1f} points"
+        span = f"between {100 * self.low:.0f} and {100 * self.high:.0f} points ({100 * self.level:.3g}% interval)"
         if self.verdict != "cannot tell":
             more = "more" if self.verdict == "better" else "less"
-            return f"{b} is right {more} often than {a}: {points}; with other questions of this kind, expect a change {span}."
-        needed = f" About {self.needed} questions would be needed." if self.needed else ""
-        return f"Cannot tell whether {b} differs from {a}: {points}, a change {span}.{needed}"
+            return (
+                f"{b} is right {more} often than {a}: {points} on {self.n} questions; "
+                f"with other questions of this kind, expect a change {span}."
+            )
+        needed = ""
+        if self.needed:
+            about = round(self.needed, 2 - len(str(self.needed)))  # two digits
+            needed = f" About {about:,} would be needed, if the difference is as seen."
+        return f"Cannot tell with {self.n} questions whether {b} differs from {a}: {points}, a change {span}.{needed}"
 
 
-def compare(a: Mapping, b: Mapping) -> Comparison:
+def compare(a: Mapping, b: Mapping, level: float = 0.95) -> Comparison:
     """Compare two scores of the same questions, question by question.
 
     The interval is Agresti and Min's for paired shares ("Simple improved confidence intervals for comparing matched
@@ -165,6 +176,7 @@ def compare(a: Mapping, b: Mapping) -> Comparison:
     Args:
         a: A score, as `score` returns it.
         b: Another one, of the same questions.
+        level: How sure the interval is to be; between 0 and 1.
 
     Raises:
         CourseError: If they share no question.
@@ -177,13 +189,191 @@ def compare(a: Mapping, b: Mapping) -> Comparison:
         )
     n = len(pairs)
     gained, lost = sum(y and not x for x, y in pairs), sum(x and not y for x, y in pairs)
+    low, high = paired_interval(gained, lost, n, level)
+    verdict = "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+    needed = questions_needed(gained / n, lost / n, n, level) if verdict == "cannot tell" and gained != lost else None
+    return Comparison((gained - lost) / n, low, high, n, verdict, needed, level)
+
+
+def compare_all(scores: Mapping[str, Mapping], against: str) -> dict[str, Comparison]:
+    """Compare several scores with one of them, so that all verdicts together are as sure as one would be.
+
+    Who looks at many differences finds one by chance. So each interval is widened to the level 1 - 0.05 / comparisons
+    (C. E. Bonferroni's inequality; O. J. Dunn, "Multiple comparisons among means", Journal of the American Statistical
+    Association, 1961): where nothing differs, at most one set of comparisons in twenty says otherwise. An interval and its
+    verdict still agree with each other; Holm's tests, made one after the other, find a little more but give no plain interval.
+
+    Args:
+        scores: Scores of the same questions by name, as `score` returns them.
+        against: The name of the one that the others are compared with.
+
+    Returns:
+        A comparison for each of the others: is it better or worse than `against`?
+
+    Raises:
+        CourseError: If `against` is not among the names, there is nothing else, or two scores share no question.
+    """
+    others = [name for name in scores if name != against]
+    if against not in scores or not others:
+        raise CourseError(
+            f"There is nothing to compare with {against!r}.",
+            f"The scores are: {', '.join(scores) or 'none'}.",
+            "Give at least two scores, and name one of them.",
+        )
+    return {name: compare(scores[against], scores[name], 1 - 0.05 / len(others)) for name in others}
+
+
+def paired_interval(gained: int, lost: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Agresti and Min's interval of a difference between paired shares.
+
+    Args:
+        gained: Questions that only the second one got right.
+        lost: Questions that only the first one got right.
+        n: All questions.
+        level: How sure the interval is to be.
+
+    Returns:
+        Its two ends, between -1 and 1.
+    """
     up, down, total = gained + 0.5, lost + 0.5, n + 2
     centre = (up - down) / total
-    spread = 1.96 * math.sqrt(up + down - (up - down) ** 2 / total) / total
-    low, high = max(-1.0, centre - spread), min(1.0, centre + spread)
-    verdict = "better" if low > 0 else "worse" if high < 0 else "cannot tell"
-    difference = (gained - lost) / n
-    needed = None
-    if verdict == "cannot tell" and difference:
-        needed = math.ceil((1.96 + 0.84) ** 2 * ((gained + lost) / n - difference**2) / difference**2)
-    return Comparison(difference, low, high, n, verdict, needed)
+    spread = _sigmas(level) * math.sqrt(up + down - (up - down) ** 2 / total) / total
+    return max(-1.0, centre - spread), min(1.0, centre + spread)
+
+
+def power(gained: float, lost: float, n: int, level: float = 0.95) -> float:
+    """How often a comparison on n questions would tell a difference, and in the right direction.
+
+    Computed exactly: how many questions set the two apart is binomial, and so is how many of these the better one got right.
+
+    Args:
+        gained: Share of all questions that only the better one gets right.
+        lost: Share that only the worse one gets right.
+        n: Questions of the comparison.
+        level: How sure its interval is to be.
+    """
+    import numpy as np
+    from scipy.stats import binom
+
+    apart = gained + lost
+    few, many = binom.ppf([1e-9, 1 - 1e-9], n, apart)
+    m = np.arange(few, many + 1)
+    sigmas = _sigmas(level)
+    # the interval lies above 0 where gained - lost is more than this
+    margin = sigmas * np.sqrt((m + 1) / (1 + sigmas**2 / (n + 2)))
+    return float(np.sum(binom.pmf(m, n, apart) * binom.sf(np.floor((m + margin) / 2), m, gained / apart)))
+
+
+def questions_needed(gained: float, lost: float, least: int, level: float = 0.95) -> int:
+    """Questions with which a difference would be told four times of five (a power of 0.8).
+
+    Where few questions set the two apart this is searched for with `power`; where many do, the bell curve says the same.
+
+    Args:
+        gained: Share of all questions that only one of the two gets right.
+        lost: Share that only the other one gets right; not the same as `gained`.
+        least: A number that is too small.
+        level: How sure the interval is to be.
+    """
+    apart, difference = gained + lost, abs(gained - lost)
+    sigmas = _sigmas(level) + _sigmas(0.6)  # 0.8 of a bell curve lie below the upper end of its middle 0.6
+    many = math.ceil(sigmas**2 * (apart - difference**2) / difference**2)
+    if many * apart > 1000:
+        return many
+    shares, few, many = (max(gained, lost), min(gained, lost)), least, max(many, least + 1)
+    while power(*shares, many, level) < 0.8:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if power(*shares, middle, level) >= 0.8 else (middle, many)
+    return many
+
+
+@cache
+def _sigmas(level: float) -> float:
+    """Standard errors on either side of an interval that is this sure."""
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + level) / 2))
+
+
+# --- people and gates -------------------------------------------------------------------------------------------------
+
+
+def read_votes(folder: str | Path) -> list[Vote]:
+    """The votes of all raters, one file each.
+
+    Raises:
+        CourseError: If there is no file, a file is broken, or two files are of one rater.
+    """
+    files = sorted(Path(folder).glob("*.jsonl"))
+    if not files:
+        raise CourseError(f"{shown(folder)} holds no votes (.jsonl).", None, "Save some: vote.save(folder, your name).")
+    votes = [vote for file in files for vote in read_rows(file, Vote)]
+    if len({(v.rater, v.item) for v in votes}) < len(votes):
+        raise CourseError(
+            f"In {shown(folder)} somebody has voted twice on one item.", None, "Give every rater a name of their own."
+        )
+    return votes
+
+
+def agreement(votes: Sequence[Vote]) -> str:
+    """What several people chose, and how far they agree, in a sentence.
+
+    Agreement is Krippendorff's alpha for votes without an order (K. Krippendorff, "Content Analysis", 2004), through the library
+    krippendorff: 1 is perfect, 0 what chance would give.
+
+    Args:
+        votes: Votes of all raters.
+    """
+    raters, items = sorted({v.rater for v in votes}), sorted({v.item for v in votes})
+    counts = Counter(v.vote for v in votes).most_common()
+    said = ", ".join(f"{vote} {n}" for vote, n in counts)
+    if not votes:
+        return "No votes yet."
+    if len(raters) < 2:
+        return f"{said}. One rater ({raters[0]}): whether people agree cannot be said."
+    if len(counts) < 2:
+        return f"{said}. {len(raters)} raters chose the same every time; alpha needs at least two different votes."
+    import krippendorff
+    import numpy as np
+
+    names = {vote: float(k) for k, (vote, _) in enumerate(counts)}
+    table = np.full((len(raters), len(items)), np.nan)
+    for v in votes:
+        table[raters.index(v.rater), items.index(v.item)] = names[v.vote]
+    alpha = krippendorff.alpha(reliability_data=table, level_of_measurement="nominal")
+    return f"{said}. {len(raters)} raters, {len(items)} items, alpha {alpha:.2f}."
+
+
+def gate(thresholds: Mapping[str, Mapping[str, float]], measured: Mapping[str, Sequence[float]]) -> list[str]:
+    """A release gate: each threshold passes only if the whole interval is on its right side.
+
+    Args:
+        thresholds: Name -> {"at_least": share} or {"at_most": share}.
+        measured: Name -> (count, n, low, high).
+
+    Returns:
+        A line for each threshold with its reason, and the verdict.
+
+    Raises:
+        CourseError: If a threshold is not of this form.
+    """
+    lines, passed = [], 0
+    for name, rule in thresholds.items():
+        if not isinstance(rule, Mapping) or len(rule) != 1 or next(iter(rule)) not in ("at_least", "at_most"):
+            raise CourseError(
+                f"The threshold for {name!r} is {rule!r}.", "It is {at_least: share} or {at_most: share}.", "Mend it."
+            )
+        (side, bar), least = next(iter(rule.items())), "at_least" in rule
+        said = f"{name} (wanted {side.replace('_', ' ')} {bar:.0%})"
+        if name not in measured:
+            lines.append(f"FAIL  {said}: not measured")
+            continue
+        count, n, low, high = measured[name]
+        good, bad = (low >= bar, high < bar) if least else (high <= bar, low > bar)
+        word = "pass" if good else "FAIL" if bad else "FAIL, cannot tell"
+        passed += good
+        lines.append(f"{word}  {said}: {count / n:.0%} [{low:.0%}, {high:.0%}] of {n}")
+    released = passed == len(thresholds)
+    return [*lines, f"{'RELEASE' if released else 'NO RELEASE'}: {passed} of {len(thresholds)} thresholds passed."]

@@ -6,9 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_utils.records import Answer, Question, read_rows
-from course_utils.score import compare, interval, score
-from course_utils.settings import QUESTIONS, CourseError
+from course_utils.records import Answer, Question, Vote, read_rows
+from course_utils.score import (
+    agreement,
+    compare,
+    compare_all,
+    gate,
+    interval,
+    paired_interval,
+    power,
+    questions_needed,
+    read_votes,
+    score,
+)
+from course_utils.settings import DATA, QUESTIONS, CourseError
 from course_utils.verdict import Verdict, holds, is_broken, is_refusal, judge
 
 LABELS = Path(__file__).parent / "labels"
@@ -81,7 +92,7 @@ def test_refusals_and_broken_answers():
     assert not is_broken("Go to the front desk and ask there.")
 
 
-def agreement(name: str) -> tuple[float, list, int]:
+def labels_kept(name: str) -> tuple[float, list, int]:
     """Share of answers whose outcome is the one given by hand, the others, and how many there are."""
     from course_utils.sources import source_of
 
@@ -100,14 +111,14 @@ def agreement(name: str) -> tuple[float, list, int]:
 
 def test_scorer_agrees_with_labels_of_real_answers():
     """Answers that models of this course really gave, labelled by hand without sight of the scorer's outcome."""
-    share, off, n = agreement("answers.jsonl")
+    share, off, n = labels_kept("answers.jsonl")
     assert n >= 150
     assert share >= 0.97, off
 
 
 def test_scorer_mostly_agrees_on_answers_written_to_trick_it():
     """Paraphrased figures, denials, swaps, salad, near-twins. What it still misses: right answers in unforeseen words."""
-    share, off, n = agreement("written.jsonl")
+    share, off, n = labels_kept("written.jsonl")
     assert n >= 70
     assert share >= 0.92, off
 
@@ -155,10 +166,70 @@ def test_comparison_says_when_it_cannot_tell():
     found = compare(outcomes(a), outcomes(b))
     assert found.verdict == "cannot tell"
     assert found.needed > 40
-    assert "Cannot tell" in found.sentence("A", "B")
+    said = found.sentence("A", "B")
+    assert said.startswith("Cannot tell with 40 questions whether B differs from A")
+    assert f"About {round(found.needed, -1)} would be needed" in said
+    assert found.needed < 1000  # two digits of three
     assert compare(outcomes(np.zeros(40, bool)), outcomes(np.ones(40, bool))).verdict == "better"
     with pytest.raises(CourseError):
         compare({"items": []}, outcomes(a))
+
+
+def test_paired_interval_against_the_published_formula():
+    low, high = paired_interval(20, 10, 100)  # 10/102 -+ 1.959964 * sqrt(31 - 100/102) / 102, worked out by hand
+    assert (round(low, 4), round(high, 4)) == (-0.0072, 0.2033)
+    assert paired_interval(10, 20, 100) == (-high, -low)
+    assert paired_interval(3, 0, 3)[1] == 1.0
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_verdict_and_interval_agree_at_any_level(level):
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        p = rng.uniform(0.1, 0.9)
+        a, b = rng.random(60) < p, rng.random(60) < min(1.0, p + rng.uniform(0, 0.4))
+        found = compare(outcomes(a), outcomes(b), level)
+        assert (found.verdict == "cannot tell") == (found.low <= 0 <= found.high)
+        assert (found.verdict == "better") == (found.low > 0)
+        narrow = compare(outcomes(a), outcomes(b), level - 0.1)
+        assert found.low <= narrow.low and narrow.high <= found.high
+        assert f"({100 * level:.0f}% interval)" in found.sentence("A", "B")
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0.03, 0.0), (0.14, 0.10), (0.02, 0.12), (0.40, 0.28)])
+def test_needed_gives_the_power_that_it_promises(gained, lost):
+    n = questions_needed(gained, lost, 20)
+    rng = np.random.default_rng(11)
+    drawn = rng.multinomial(n, [gained, lost, 1 - gained - lost], size=1500)
+    ends = [paired_interval(x, y, n) for x, y, _ in drawn]
+    told = np.mean([low > 0 if gained > lost else high < 0 for low, high in ends])
+    assert told == pytest.approx(0.8, abs=0.04)  # four standard errors
+    more, less = max(gained, lost), min(gained, lost)
+    assert power(more, less, n) == pytest.approx(told, abs=0.04)
+    assert power(more, less, n // 2) < 0.7
+
+
+def test_many_comparisons_seldom_find_what_is_not_there():
+    rng = np.random.default_rng(7)
+    alone, together = [], []
+    for _ in range(120):
+        answers = {name: outcomes(rng.random(120) < 0.6) for name in "abcdef"}
+        alone.append(any(compare(answers["a"], answers[k]).verdict != "cannot tell" for k in "bcdef"))
+        together.append(any(c.verdict != "cannot tell" for c in compare_all(answers, "a").values()))
+    assert np.mean(together) <= 0.09  # 0.05 and two standard errors
+    assert np.mean(alone) > np.mean(together)
+
+
+def test_compare_all_finds_what_is_there_and_refuses_nonsense():
+    rng = np.random.default_rng(2)
+    a = rng.random(200) < 0.4
+    found = compare_all({"base": outcomes(a), "same": outcomes(a), "good": outcomes(a | (rng.random(200) < 0.5))}, "base")
+    assert {name: c.verdict for name, c in found.items()} == {"same": "cannot tell", "good": "better"}
+    assert found["good"].level == pytest.approx(0.975)
+    assert found["same"].needed is None
+    for scores in ({"base": outcomes(a)}, {"good": outcomes(a), "same": outcomes(a)}):
+        with pytest.raises(CourseError, match="nothing to compare"):
+            compare_all(scores, "base")
 
 
 def test_the_shipped_scores_are_what_the_scorer_says_of_the_shipped_answers():
@@ -174,3 +245,42 @@ def test_the_shipped_scores_are_what_the_scorer_says_of_the_shipped_answers():
         shipped = read_json(path)
         assert shipped["items"] == again["items"], path
         assert shipped["data_sha256"] == again["data_sha256"], path
+
+
+# --- people and gates -------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_passes_only_where_the_whole_interval_does():
+    rules = {"a": {"at_least": 0.8}, "b": {"at_most": 0.05}, "c": {"at_least": 0.5}, "d": {"at_most": 0.1}}
+    lines = gate(rules, {"a": (90, 100, 0.83, 0.95), "b": (10, 100, 0.06, 0.17), "c": (50, 100, 0.4, 0.6)})
+    assert [line.split("  ")[0] for line in lines[:-1]] == ["pass", "FAIL", "FAIL, cannot tell", "FAIL"]
+    assert "not measured" in lines[3]
+    assert lines[-1].startswith("NO RELEASE: 1 of 4")
+    assert gate({"a": {"at_least": 0.8}}, {"a": (90, 100, 0.83, 0.95)})[-1].startswith("RELEASE")
+    for broken in (0.8, {"at_least": 0.8, "at_most": 0.9}, {"above": 0.8}):
+        with pytest.raises(CourseError, match="threshold"):
+            gate({"a": broken}, {})
+
+
+def votes(*rows: str) -> list[Vote]:
+    return [Vote(rater=f"r{k}", item=str(i), vote=v) for k, row in enumerate(rows) for i, v in enumerate(row)]
+
+
+def test_agreement_is_one_for_twins_and_low_for_strangers():
+    assert "alpha 1.00" in agreement(votes("AABBAB", "AABBAB"))
+    assert "alpha -" in agreement(votes("ABABAB", "BABABA"))
+    assert "cannot be said" in agreement(votes("ABAB"))
+    assert "at least two different" in agreement(votes("AAAA", "AAAA"))
+    assert agreement([]) == "No votes yet."
+
+
+def test_votes_are_read_from_the_files_of_several_raters(tmp_path):
+    with pytest.raises(CourseError, match="no votes"):
+        read_votes(tmp_path)
+    for name, rater in {"a": "Kim", "b": "Lou"}.items():
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"rater": "{rater}", "item": "q", "vote": "A"}}\n')
+    assert {v.rater for v in read_votes(tmp_path)} == {"Kim", "Lou"}
+    (tmp_path / "c.jsonl").write_text('{"rater": "Kim", "item": "q", "vote": "B"}\n')
+    with pytest.raises(CourseError, match="twice"):
+        read_votes(tmp_path)
+    assert "alpha" in agreement(read_votes(DATA / "votes"))

@@ -1,7 +1,8 @@
 """Remake everything under data/reference on a CPU: prepared data, the company adapter, answers of every
-arm, scores, the curve of score against wordings per fact, and the experiments with leaks and memory.
+arm, scores, the curve of score against wordings per fact, the experiments with leaks and memory, the runs of notebook 06, the
+scoreboard and the policy change.
 
-    make reference        (or: python data/reference/make.py; with --quick, neither the curve nor the experiments with leaks and memory)
+    make reference        (or: python data/reference/make.py; with --quick, only data, adapter, answers and scores)
 
 Each stage reads files and writes files, as a learner's own run does under outputs/. The time is printed at the end.
 """
@@ -25,6 +26,9 @@ from course_utils.train import Knobs, train
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import leak
 import memory
+import policy
+import runs
+import scoreboard
 from card import write_card
 
 SETS = (
@@ -62,6 +66,9 @@ def main(quick: bool) -> None:
         write_json(REFERENCE / "wordings_curve.json", curve(prepared, models["none"].base_sha256))
         leak.make(REFERENCE / "leak.json")
         memory.make(REFERENCE / "memory.json")
+        runs.make(REFERENCE / "runs.json", runs.DESK)
+        scoreboard.make(REFERENCE / "scoreboard.json")
+        policy.make(REFERENCE / "policy.json")
     print(f"made {REFERENCE.name}/ in {(time.monotonic() - began) / 60:.1f} minutes")
 
 

@@ -98,6 +98,7 @@ def make(out: Path) -> None:
         for name, (before, after, arm, seconds) in plan.items():
             arms[name] = {
                 "update_seconds": round(seconds, 2),
+                "trained": seconds >= trained,
                 "before": said(answer_questions(before, questions, arm)),
                 "after": said(answer_questions(after, questions, arm, company=company)),
             }
