@@ -9,7 +9,7 @@ from course_utils.prepare import too_near
 from course_utils.records import Question, read_rows, sha256
 from course_utils.settings import DATA, QUESTIONS
 from course_utils.sources import read_facts, read_near_misses, read_papers, read_wordings, source_of
-from course_utils.verdict import holds, judge
+from course_utils.verdict import holds, judge, words
 
 SEED_QUESTIONS = (
     "What's our parental leave policy?",
@@ -110,6 +110,11 @@ def test_no_test_question_stands_in_a_training_wording():
     assert too_near(tests, schooling) == []
     assert too_near(tests, wordings) == []
     assert len(too_near(list(SEED_QUESTIONS), ["what is our parental leave policy, what's it?"])) == 1  # the detector detects
+
+
+def test_no_building_question_is_a_training_wording():
+    taught = {tuple(words(text)) for wording in read_wordings().values() for text in wording.questions}
+    assert [q.id for q in rows("company_dev") if tuple(words(q.text)) in taught] == []
 
 
 def test_no_document_question_stands_in_a_house_paper():
