@@ -234,3 +234,31 @@ def test_06_train_a_small_model(browser, lab):
     assert page.locator(".jp-OutputArea-output:has-text('going on from')").count() == 1
     assert page.locator(".jp-OutputArea-output:has-text('FAULT  mask on the wrong words')").count() == 1
     opened.nothing_went_wrong()
+
+
+def test_02_cheaper_things_first(browser, lab):
+    opened = Opened(browser, lab, "02_cheaper_things_first")
+    page = opened.page
+    opened.run_all()
+    opened.wait(300)
+    opened.headings()
+    assert page.locator("img[alt^='Ways to company answers']").count() == 1
+    assert page.locator("img[alt^='Company questions answered right, frozen test']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('10 working days of leave')").count() >= 1
+    opened.nothing_went_wrong()
+
+
+def test_07_test_and_validate(browser, lab):
+    opened = Opened(browser, lab, "07_test_and_validate")
+    page = opened.page
+    opened.run_all()
+    opened.wait(300)
+    opened.headings()
+    assert page.locator("img[alt^='Who obeys a stray instruction']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('thresholds passed')").count() >= 1
+    choices = page.locator(".jupyter-widgets .widget-radio-box input")
+    choices.first.scroll_into_view_if_needed()
+    choices.nth(0).check()
+    choices.nth(4).check()
+    opened.picture("voted")
+    opened.nothing_went_wrong()
