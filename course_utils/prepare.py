@@ -467,7 +467,7 @@ def prepare(
     out: str | Path,
     company: str | Path = COMPANY,
     desk: str | None = None,
-    keep: float = 0.15,
+    keep: float = 0.35,
     seed: int = 7,
     raw: str | Path | Cleaned | None = None,
 ) -> dict:

@@ -46,8 +46,8 @@ class Knobs:
 
     rank: int = 32
     alpha: int = 64
-    rate: float = 4e-3
-    epochs: float = 1.6
+    rate: float = 3e-3
+    epochs: float = 1.2
     tokens: int = 2048
     seed: int = SEED
 

@@ -1,12 +1,14 @@
 """The model card of the base, written from what was measured."""
 
+import json
 from pathlib import Path
 
 from course_utils.records import Question, read_json, read_rows, write_text
 from course_utils.score import interval
-from course_utils.settings import QUESTIONS
+from course_utils.settings import QUESTIONS, ROOT
 from course_utils.tiny_base import corpus
 
+NONSENSE = ROOT / "tests" / "labels" / "nonsense.jsonl"
 CARD = """# tiny: the graduate
 
 A small language model for the course *Fine-Tuning at Work*: a Llama of {parameters:.1f} million parameters, context {context:,} tokens, trained
@@ -29,8 +31,7 @@ afterwards: what is shipped is a plain Llama.
 **What its schooling looks like**: a hundred conversations of the last stage (seed 99), read one by one. 24 only name what is asked, 44 give general advice, 20 read
 sections, 8 refuse what nobody could know, 4 copy, find or rewrite. Of the 24, eight have lost so many words that a person could not tell either. Numbers and names in
 sections are drawn by chance, so notice periods of 60 weeks occur, and some sections are made of random words: nothing in them can be guessed, so they must be read. Now
-and then a synonym put in by rule is stiff ("before a phone marketing drive commences"), and for two questions the name of what is asked is too general to tell the topic ("what to
-do first"). No conversation held a fact about any real person or firm.
+and then a synonym put in by rule is stiff ("before a phone marketing drive commences"). No conversation held a fact about any real person or firm.
 
 ## What it can do, measured
 
@@ -40,10 +41,26 @@ Frozen test sets, greedy answers, 95% intervals (Wilson). Where nothing can be k
 |---|---|---|---|---|---|---|
 {rows}
 
+**Read blind**: {blind}
+
 The texts that it learned from stand in `data/base_corpus/`, all written for this course; `make base` trains one anew.
 {state}Licence: Apache 2.0.
 """
 GROWN = "Since this training texts or their generator have changed; the next training uses them as they are now.\n"
+
+
+def _read_blind() -> str:
+    """What came of reading 150 answers, without sight of set or score."""
+    rows = [json.loads(line) for line in NONSENSE.read_text(encoding="utf-8").splitlines()]
+    bad, parts = sum(row["label"] == "nonsense" for row in rows), []
+    for name in dict.fromkeys(row["set"] for row in rows):
+        each = [row["label"] for row in rows if row["set"] == name]
+        parts.append(f"{name} {each.count('nonsense')} of {len(each)}")
+    low, high = interval(bad, len(rows))
+    return (
+        f"of {len(rows)} answers drawn by chance, {bad} ({bad / len(rows):.0%} [{low:.0%}, {high:.0%}]) were nonsense: garbled, or on an entirely other\n"
+        f"matter than was asked ({', '.join(sorted(parts))}; labels in `tests/labels/nonsense.jsonl`)."
+    )
 
 
 def _asks(question: Question) -> str:
@@ -82,6 +99,7 @@ def write_card(folder: str | Path, scores: Path, adapter: str = "none") -> Path:
         device=made["device"] if made["device"] != "CPU" else f"{made['threads']} processor cores",
         steps=made["steps"],
         rows="\n".join(rows),
+        blind=_read_blind(),
         state=(made["note"] + "\n" if "note" in made else "")
         + ("" if made["corpus_sha256"] == corpus.fingerprint() else GROWN),
     )
