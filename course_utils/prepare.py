@@ -123,14 +123,14 @@ def keeping_examples(count: int, seed: int) -> list[Example]:
     return found
 
 
-def training_questions(path: str | Path, answered: bool = False) -> list[str]:
+def training_questions(path: str | Path, own: bool = False) -> list[str]:
     """The last user message of each example of a training file.
 
     Args:
         path: The file.
-        answered: Leave out those that the model learns to refuse.
+        own: Only those that teach what stands in the papers.
     """
-    examples = [e for e in read_rows(path, Example) if not (answered and e.kind == "unknown")]
+    examples = [e for e in read_rows(path, Example) if not own or e.kind == "document"]
     return [[m.content for m in e.messages if m.role == "user"][-1] for e in examples]
 
 

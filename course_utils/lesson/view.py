@@ -388,7 +388,7 @@ def familiar() -> Callable[[str], str]:
 
     The line between near and far was set so that one in twenty real company questions falls below it.
     """
-    index = Index(training_questions(made_or_reference("prepared", "train.jsonl")[0], answered=True))
+    index = Index(training_questions(made_or_reference("prepared", "train.jsonl")[0], own=True))
     line = read_json(REFERENCE / "familiar.json")["line"]
 
     def say(question: str) -> str:

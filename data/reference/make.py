@@ -124,7 +124,7 @@ def score(questions: str, adapter: str) -> dict:
 
 def familiar_line(train_file: Path) -> dict:
     """Where to call a question far from training: so that 5% of the company questions for building fall below."""
-    index = Index(training_questions(train_file, answered=True))
+    index = Index(training_questions(train_file, own=True))
 
     def likeness(name: str, topic: str | None = None) -> list[float]:
         rows = read_rows(QUESTIONS / f"{name}.jsonl", Question)
