@@ -135,7 +135,7 @@ def test_words_start_out_near_words_of_their_topic(tiny, monkeypatch):
 
     assert likeness(" invoice", " supplier") > likeness(" invoice", " sick") + 0.1
     assert likeness(" sick", " doctor") > likeness(" sick", " invoice") + 0.1
-    assert 2 * place(" the").norm() < place(" parental").norm()  # what stands everywhere tells little
+    assert 1.5 * place(" the").norm() < place(" parental").norm()  # what stands everywhere tells little
 
 
 def test_what_is_told_about_topics_is_kept(tmp_path, tiny, monkeypatch):
