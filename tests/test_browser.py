@@ -137,7 +137,7 @@ def test_00_start_here(browser, lab):
     seconds = time.monotonic() - began
     opened.wait()
     print(f"both answers on screen after {seconds:.1f} s; all cells after {time.monotonic() - began:.1f} s")
-    assert seconds < (30 if not os.environ.get("PYTEST_XDIST_WORKER") else 90)  # beside other tests the cores are shared
+    assert seconds < (30 if not os.environ.get("PYTEST_XDIST_WORKER") else 180)  # beside other tests the cores are shared
     opened.headings()
 
     box = page.locator(".jupyter-widgets input[type=text]").first
