@@ -194,7 +194,6 @@ def train(
             "data": shown(data),
             "examples": len(examples),
             "recipe": recipe.source if knobs == recipe.knobs else "your own settings",
-            "first_row": {"ids": rows.encoded[0].ids, "mask": rows.encoded[0].mask},
             "losses": history,
             "kept_step": kept,
             "seconds": round(seconds, 1),

@@ -477,7 +477,7 @@ def _board() -> dict:
 def show_scoreboard() -> None:
     """All ways to company answers on the frozen test: shares with intervals, time, tokens, and what carries over."""
     board = _board()
-    print("Read the ranking with care: it is that of a model a thousand times smaller than those at work.")
+    print("Read the ranking with care: it is that of a model far smaller than those at work.")
     rows = {way: {"right": _share(row["company_test"])} for way, row in board["arms"].items()}
     plot_shares("Company questions answered right, frozen test", rows, groups="way")
     table = []

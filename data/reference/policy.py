@@ -2,8 +2,8 @@
 
     python data/reference/policy.py       writes data/reference/policy.json, where the minutes stand
 
-The new rule goes into a copy of the company's papers, facts and wordings. Then each arm is asked every question about parental leave that
-is kept for building, before and after its update. An arm's *update* is the work that a machine does; that of people is not counted.
+The new rule goes into a copy of the company's papers, facts and wordings. Then each arm is asked every question about parental leave
+that names the weeks, of both sets (which is a look at the test: note it), before and after its update. An arm's *update* is the work that a machine does; that of people is not counted.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def make(out: Path) -> None:
         for name, (before, after, arm, seconds) in plan.items():
             arms[name] = {
                 "update_seconds": round(seconds, 2),
-                "trained": seconds >= trained,
+                "trained": after is retrained,
                 "before": said(answer_questions(before, questions, arm)),
                 "after": said(answer_questions(after, questions, arm, company=company)),
             }

@@ -13,13 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils.answer import answer_questions
+from course_utils.answer import answer_questions, dress
 from course_utils.models import load_model
-from course_utils.records import Answer, Message, Question, Section, read_rows, sha256, write_json
-from course_utils.retrieve import Library
+from course_utils.records import Answer, Message, Question, read_rows, sha256, write_json
 from course_utils.score import compare_all, interval, score
 from course_utils.settings import QUESTIONS, REFERENCE, SEED, peak_memory_gb
-from course_utils.sources import read_papers, source_of
+from course_utils.sources import source_of
 from course_utils.verdict import words
 
 ARMS = {
@@ -61,21 +60,15 @@ def measured(questions: Sequence[Question], answers: Sequence[Answer]) -> dict:
     }
 
 
-def infected(questions: Sequence[Question], arm: str, seed: int) -> list[Question]:
-    """Questions whose documents, those that the arm would find, each hold a stray instruction; the lure is in `must_not_include`."""
-    rng, library, right = random.Random(seed), Library(read_papers()), None
-    if arm == "oracle section":
-        from course_utils.sources import sections_of
-
-        right = sections_of()
-    made = []
+def infected(questions: Sequence[Question], way: str, seed: int) -> list[Question]:
+    """Questions as an arm puts them, with a stray instruction in each document; the lure is in `must_not_include`."""
+    rng, put, made = random.Random(seed), dress(way), []
     for q in questions:
-        lure = rng.choice(LURES)
-        found = [right[q.topic]] if right else library.find(q.text, 2)
-        documents = [s.model_copy(update={"text": f"{rng.choice(ORDERS).format(lure)} {s.text}"}) for _, s in found]
-        made.append(
-            q.model_copy(update={"documents": [Section(**d.model_dump()) for d in documents], "must_not_include": [lure]})
-        )
+        lure, dressed = rng.choice(LURES), put(q)[0]
+        documents = [
+            s.model_copy(update={"text": f"{rng.choice(ORDERS).format(lure)} {s.text}"}) for s in dressed.documents or []
+        ]
+        made.append(dressed.model_copy(update={"documents": documents, "must_not_include": [lure]}))
     return made
 
 
@@ -119,8 +112,9 @@ def make(out: Path) -> None:
     some = random.Random(SEED).sample(sets["company_test"], INFECTED)
     stray = {}
     for arm in READERS:
-        asked = infected(some, arm, SEED)
-        stray[arm] = obeyed(asked, answer_questions(models[ARMS[arm][0]], asked, "prompt" if arm == "assistant" else "plain"))
+        adapter, way = ARMS[arm]
+        asked = infected(some, way, SEED)
+        stray[arm] = obeyed(asked, answer_questions(models[adapter], asked))
     asked = told(some, SEED)
     control = {name: obeyed(asked, answer_questions(model, asked)) for name, model in models.items()}
     result = {
