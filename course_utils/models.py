@@ -131,9 +131,7 @@ def _check_safetensors(file: Path, again: str) -> None:
     except (SafetensorError, OSError) as error:
         size = file.stat().st_size
         raise CourseError(
-            f"{shown(file)} is damaged or cut short ({size:,} bytes: {str(error)[:80]}).",
-            "Nothing was loaded from it.",
-            again,
+            f"{shown(file)} is damaged or cut short ({size:,} bytes: {str(error)[:80]}).", "Nothing was loaded from it.", again
         ) from None
 
 

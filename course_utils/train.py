@@ -76,7 +76,7 @@ def recipe_for(model: str) -> Recipe:
     return RECIPES.get(model, RECIPES["medium"])
 
 
-WATCHED = 256  # held-out examples at most whose loss is measured on the way
+WATCHED = 128  # held-out examples at most whose loss is measured on the way
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -136,7 +136,7 @@ def train(
         out: Folder for the adapter; it must not exist yet, or hold an adapter that this run may replace at its end.
         model: The base, as `load_model` takes it.
         knobs: Settings; those of `recipe_for` the model if left out.
-        validation: Examples whose loss is measured at each checkpoint and at the end (256 of them at most).
+        validation: Examples whose loss is measured at each checkpoint and at the end (128 of them at most).
         progress: Called at each logged step with step, of, loss, tokens_per_second (without padding) and seconds_left; where it
             was measured also with validation_loss, and with what `listen` said.
         resume: Go on from the newest checkpoint in `out` that holds; where there is none, start afresh and say so. A finished
@@ -457,6 +457,10 @@ def _run(
         def get_train_dataloader(self):
             return torch.utils.data.DataLoader(Batched(), batch_size=None)
 
+        def compute_loss(self, model, inputs, **kwargs):
+            with _only_learned(loaded.model, inputs) as batch:
+                return super().compute_loss(model, batch, **kwargs)
+
         def _save(self, output_dir=None, state_dict=None):
             extra = {"save_embedding_layers": False} if knobs.rank else {}  # else peft asks the network about the base
             self.model.save_pretrained(output_dir, **extra)
@@ -535,6 +539,24 @@ def _watch(loaded: Loaded, held: _Rows | None, here, progress, saver, listen, ev
     return Watch()
 
 
+@contextmanager
+def _only_learned(model, batch: dict) -> Iterator[dict]:
+    """Within, the output layer works only at places whose next token is learned: likelihoods elsewhere are not asked for.
+
+    They are filled up to a multiple of 128 with places that count nothing, so that few shapes occur.
+    """
+    from torch.nn.functional import pad
+
+    following = pad(batch["labels"], (0, 1), value=-100)[:, 1:].flatten()
+    count = int((following != -100).sum())
+    places = (following == -100).argsort(stable=True)[: -(-count // 128) * 128]  # those that are learned come first
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: given[0].flatten(0, 1)[places])
+    try:
+        yield {**batch, "shift_labels": following[places]}
+    finally:
+        hook.remove()
+
+
 def validation_loss(model, held: _Rows, here) -> float:
     """Mean loss over the trained tokens of held-out examples."""
     import torch
@@ -543,8 +565,9 @@ def validation_loss(model, held: _Rows, here) -> float:
     model.eval()
     for chosen in held.batches(0):
         batch = {k: v.to(model.device) for k, v in held.tensors(chosen).items()}
-        with torch.inference_mode(), torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16):
-            loss = model(**batch).loss
+        sixteen = torch.autocast(here.device, dtype=torch.bfloat16, enabled=here.bf16)
+        with torch.inference_mode(), sixteen, _only_learned(model, batch) as asked:
+            loss = model(**asked, use_cache=False).loss
         n = int((batch["labels"][:, 1:] != -100).sum())
         total, count = total + float(loss) * n, count + n
     model.train()

@@ -115,5 +115,9 @@ def test_reference_stems_from_this_base(tiny):
     prepared = sha256(REFERENCE / "prepared" / "train.jsonl")
     assert run["data_sha256"] == prepared
     assert json.loads((REFERENCE / "familiar.json").read_text())["data_sha256"] == prepared
-    for path in [*(REFERENCE / "scores").rglob("*.json"), REFERENCE / "leak.json", REFERENCE / "memory.json"]:
+    made = [REFERENCE / f"{name}.json" for name in ("leak", "memory", "runs", "scoreboard", "policy")]
+    for path in [*(REFERENCE / "scores").rglob("*.json"), *made]:
         assert json.loads(path.read_text())["base_sha256"] == tiny.base_sha256, path
+    adapter = sha256(REFERENCE / "adapters" / "company" / "adapter_model.safetensors")
+    for name in ("scoreboard", "policy"):
+        assert json.loads((REFERENCE / f"{name}.json").read_text())["adapter_sha256"] == adapter, name

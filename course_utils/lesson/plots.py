@@ -159,11 +159,7 @@ def plot_counts(title: str, rows: Mapping[str, float], unit: str, groups: str) -
 
 
 def plot_means(
-    title: str,
-    rows: Mapping[str, Mapping[str, Sequence[float]]],
-    unit: str,
-    groups: str,
-    mark: tuple[float, str],
+    title: str, rows: Mapping[str, Mapping[str, Sequence[float]]], unit: str, groups: str, mark: tuple[float, str]
 ) -> str:
     """Points with 95% intervals: one group for each row, one point for each arm, and a line where chance lies.
 
