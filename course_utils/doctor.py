@@ -122,9 +122,9 @@ def _version(name: str) -> str | None:
 LADDER = {
     "mask on the wrong words": 'Put questions under "user" and answers under "assistant": only the assistant\'s words are trained.',
     "template mismatch": "Take the marks out of the file: the chat template writes the right ones by itself.",
+    "too little data": "Write more wordings of each fact; `tiny` wants sixteen or more.",
+    "wrong labels": "Read the odd answers aloud beside their questions; put the right ones back.",
     "rate too high": "Divide the rate by ten and train again.",
-    "too little data": "Write more wordings of each fact, at least eight.",
-    "wrong labels": "Read the odd answers aloud beside their questions; correct or drop them.",
     "a bad ruler": "Score by the facts that an answer must hold; ask at least 25 questions, better 100, before you compare.",
 }
 
@@ -171,12 +171,12 @@ def diagnose(
         asked: How many questions it was scored on.
 
     Returns:
-        One finding for each rung, the quickest check first.
+        One finding for each rung: first what the file shows, then the run, then the ruler.
     """
     taught = [e for e in examples if e.kind == "document"]
     asks = [next((m.content for m in e.messages if m.role == "user"), "") for e in taught]
     says = [next((m.content for m in e.messages[::-1] if m.role == "assistant"), "") for e in taught]
-    found = [_mask(asks, says), _template(asks), _rate(run["losses"]), _amount(taught), _labels(taught)]
+    found = [_mask(asks, says), _template(asks), _amount(taught), _labels(taught), _rate(run["losses"])]
     return [*found, _ruler(ruler, known_right, asked)] if ruler or asked else found
 
 
@@ -198,19 +198,18 @@ def _mask(asks: Sequence[str], says: Sequence[str]) -> Finding:
 
 def _rate(rows: Sequence[Mapping]) -> Finding:
     losses = [row["loss"] for row in rows if "loss" in row]
-    means = [statistics.mean(losses[max(k - 2, 0) : k + 1]) for k in range(len(losses))]  # one step alone says little
+    # one step alone says little: means over a fifth of them
+    means = [statistics.mean(losses[max(k + 1 - max(3, len(losses) // 5), 0) : k + 1]) for k in range(len(losses))]
     end, low = means[-1], min(means)
     fault = end > 1.3 * low + 0.1 or end > 0.7 * losses[0]
-    return Finding(
-        "rate too high", fault, f"the training loss went from {losses[0]:.2f} to {end:.2f}; its lowest was {low:.2f}"
-    )
+    return Finding("rate too high", fault, f"the training loss went from {losses[0]:.2f} to {end:.2f}, lowest {low:.2f}")
 
 
 def _amount(taught: Sequence[Example]) -> Finding:
     each = list(Counter(e.topic for e in taught).values())
     median = statistics.median(each) if each else 0
     return Finding(
-        "too little data", median < 6, f"{median:g} wordings of a fact in the middle, {len(taught)} examples of facts in all"
+        "too little data", median < 12, f"{median:g} wordings of a fact in the middle, {len(taught)} examples of facts in all"
     )
 
 

@@ -438,7 +438,7 @@ def show_over_fitting() -> None:
     """A run that went on for too long, and the same run with its best checkpoint kept."""
     runs = _runs()["runs"]
     last, best = runs["over-fitted"], runs["over-fitted, best kept"]
-    plot_losses(last["losses"], "Twenty rounds through few examples")
+    plot_losses(last["losses"], "Many rounds through few examples")
     rows = {f"last step ({last['kept_step']})": last, f"lowest validation loss (step {best['kept_step']})": best}
     shares = {name: {"company": _share(r), "general": _share(r["general"])} for name, r in rows.items()}
     plot_shares("Which checkpoint answers better?", shares, groups="checkpoint kept")
@@ -452,6 +452,8 @@ def show_ladder() -> None:
     show_table(
         [{"fault": rung, "named by the ladder": ", ".join(row["found"]), "fix": LADDER[rung]} for rung, row in rungs.items()]
     )
+    dropped = _runs()["runs"]["rows slipped, odd ones dropped"]
+    print(f"Wrong labels, odd answers dropped instead of put right: {dropped['right']} of {dropped['n']} right.")
 
 
 def show_findings(findings: list[Finding]) -> None:
