@@ -309,7 +309,7 @@ def read_votes(folder: str | Path) -> list[Vote]:
     files = sorted(Path(folder).glob("*.jsonl"))
     if not files:
         raise CourseError(f"{shown(folder)} holds no votes (.jsonl).", None, "Save some: vote.save(folder, your name).")
-    votes = [vote for file in files for vote in read_rows(file, Vote)]
+    votes = [vote for file in files if file.stat().st_size for vote in read_rows(file, Vote)]  # nobody need have voted
     if len({(v.rater, v.item) for v in votes}) < len(votes):
         raise CourseError(
             f"In {shown(folder)} somebody has voted twice on one item.", None, "Give every rater a name of their own."

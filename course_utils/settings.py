@@ -186,12 +186,9 @@ def _names_made(text: str) -> set[str]:
     except SyntaxError:
         return set()
     made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return made | {
-        alias.asname or alias.name.split(".")[0]
-        for n in nodes
-        if isinstance(n, ast.Import | ast.ImportFrom)
-        for alias in n.names
-    }
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    imports = [alias for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+    return made | {alias.asname or alias.name.split(".")[0] for alias in imports}
 
 
 def load_ipython_extension(shell) -> None:

@@ -215,3 +215,50 @@ def test_05_what_the_model_sees(browser, lab):
     assert page.locator(".jp-OutputArea-output img[alt^='How long training examples are']").count() == 1
     assert page.locator(".jp-OutputArea-output:has-text('largest difference')").count() >= 2
     opened.nothing_went_wrong()
+
+
+def test_06_train_a_small_model(browser, lab):
+    opened = Opened(browser, lab, "06_train_a_small_model")
+    page = opened.page
+    opened.run_all()
+    live = page.locator(".jupyter-widgets:has-text('tokens a second'):has-text('seconds left')").first
+    live.wait_for(timeout=180_000)  # the run can be watched while it goes on
+    page.locator(".jupyter-widgets li:has-text('step')").first.wait_for(timeout=120_000)  # and the model is heard
+    live.scroll_into_view_if_needed()
+    opened.picture("live")
+    opened.wait(400)
+    opened.headings()
+    assert page.locator("img[alt^='Loss while training']").count() == 2
+    assert page.locator("img[alt^='Learning rate']").count() == 1
+    assert page.locator("img[alt^='What each fault costs']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('going on from')").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('FAULT  mask on the wrong words')").count() == 1
+    opened.nothing_went_wrong()
+
+
+def test_02_cheaper_things_first(browser, lab):
+    opened = Opened(browser, lab, "02_cheaper_things_first")
+    page = opened.page
+    opened.run_all()
+    opened.wait(300)
+    opened.headings()
+    assert page.locator("img[alt^='Ways to company answers']").count() == 1
+    assert page.locator("img[alt^='Company questions answered right, frozen test']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('10 working days of leave')").count() >= 1
+    opened.nothing_went_wrong()
+
+
+def test_07_test_and_validate(browser, lab):
+    opened = Opened(browser, lab, "07_test_and_validate")
+    page = opened.page
+    opened.run_all()
+    opened.wait(300)
+    opened.headings()
+    assert page.locator("img[alt^='Who obeys a stray instruction']").count() == 1
+    assert page.locator(".jp-OutputArea-output:has-text('thresholds passed')").count() >= 1
+    choices = page.locator(".jupyter-widgets .widget-radio-box input")
+    choices.first.scroll_into_view_if_needed()
+    choices.nth(0).check()
+    choices.nth(4).check()
+    opened.picture("voted")
+    opened.nothing_went_wrong()

@@ -6,9 +6,9 @@ import pytest
 
 from course_utils import lesson
 from course_utils.lesson import exercises, view
-from course_utils.records import Example, Message, Question, SetAside, Thread
-from course_utils.score import by_coin
-from course_utils.settings import ROOT, CourseError
+from course_utils.records import Example, Message, Question, SetAside, Thread, read_json
+from course_utils.score import by_coin, compare, interval
+from course_utils.settings import REFERENCE, ROOT, CourseError
 from course_utils.sources import RAW, read_facts, read_pile
 from course_utils.verdict import MISSES, kind_of_miss
 
@@ -46,6 +46,28 @@ THREADS = [row for row in read_pile(RAW) if isinstance(row, Thread)]
 PHONES = [
     item for line in (RAW / "ledger.jsonl").read_text("utf-8").splitlines() if (item := json.loads(line))["type"] == "phone"
 ]
+HIGHER = [{"step": 10, "loss": 3.0, "validation_loss": 2.1}]
+LOSSES = [
+    {"step": 10, "loss": 3.0, "validation_loss": 3.1},
+    {"step": 20, "loss": 1.0, "validation_loss": 1.4},
+    {"step": 30, "loss": 0.2},
+    {"step": 40, "loss": 0.3, "validation_loss": 2.0},
+]
+OUTCOMES = [{"id": str(k), "outcome": "correct" if k % 3 else "wrong"} for k in range(120)]
+FEW_RIGHT = {"items": [{"id": str(k), "outcome": "correct" if k < 5 else "wrong"} for k in range(40)]}
+ALL_RIGHT = {"items": [{"id": str(k), "outcome": "correct"} for k in range(40)]}
+PLACES = {"hr-023": ("employee_handbook", "3.5")}
+WIDTHS_OF = [100 * (high - low) for low, high in (interval(2 * n // 3, n) for n in (40, 120))]
+PAIRS = [(1, 1)] * 14 + [(1, 0)] * 3 + [(0, 1)] * 6 + [(0, 0)] * 17
+NEEDED = compare(
+    *({"items": [{"id": str(k), "outcome": "correct" if p[s] else "wrong"} for k, p in enumerate(PAIRS)]} for s in (0, 1))
+).needed
+BEST_WAY = max(
+    (row["after"]["new"], name)
+    for name, row in read_json(REFERENCE / "policy.json")["arms"].items()
+    if name != "oracle" and not row["trained"]
+)[1]
+CARD = {"knobs": {"rate": 1e-3, "rank": 8}, "data_sha256": "a", "losses": LOSSES}
 MASKS = [[0, 1], [0] * 7 + [1] * 4, [0] * 7]  # 5 trained of 20 tokens
 GOOD = r"(?<![\w.+-])(?:\+\d|\(\d{3}\)|0[27]\d)[\d ().-]{6,}\d(?!\w)"
 THREE = [
@@ -102,6 +124,28 @@ CASES = {
         "solution": ([2, 3, 1, 4],),
         "also": [((2, 3, 1, 4),)],
         "mistakes": [(([2, 1, 3, 4],), "process"), (([1, 3, 2, 4],), "templates"), (([2, 3, 1, 1],), "where the text goes")],
+    },
+    "02.1": {
+        "solution": ("You are the assistant of Larkfield's desk.", "cannot tell", FEW_RIGHT, FEW_RIGHT),
+        "also": [("You are the assistant of Larkfield's desk.", "Better", FEW_RIGHT, ALL_RIGHT)],
+        "mistakes": [
+            (("You are the assistant of Larkfield's desk.", "better", FEW_RIGHT, FEW_RIGHT), "may be luck"),
+            (("You are the assistant of Larkfield's desk.", "cannot tell", FEW_RIGHT, ALL_RIGHT), "does not hold 0"),
+            (("Be nice", "better", FEW_RIGHT, ALL_RIGHT), "a sentence or two"),
+        ],
+    },
+    "02.2": {
+        "solution": ("My gran passed away, can I stay at home?", "hr-023", [("employee_handbook", "3.4")], PLACES),
+        "also": [("My gran passed away, can I stay at home?", "hr-023", [("brand_guide", "3.5")], PLACES)],
+        "mistakes": [
+            (("How long is bereavement leave?", "hr-023", [("employee_handbook", "3.5")], PLACES), "tired colleague"),
+            (("How long is it?", "3.5", [], PLACES), "number of a fact"),
+        ],
+    },
+    "02.3": {
+        "solution": (NEEDED,),
+        "also": [(NEEDED + 3,)],
+        "mistakes": [((40,), "more are needed"), ((10 * NEEDED,), "3 one way")],
     },
     "03.1": {
         "solution": (SHARE, RAW),
@@ -186,6 +230,49 @@ CASES = {
         "solution": ("never stops",),
         "also": [("Never stops",)],
         "mistakes": [(("fine",), "when the answer is over"), (("asks",), "user's tokens")],
+    },
+    "06.1": {
+        "solution": (CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}, "losses": HIGHER}, "first"),
+        "also": [({**CARD, "losses": HIGHER}, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}}, "Mine")],
+        "mistakes": [
+            ((CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 8}, "losses": HIGHER}, "mine"), "lower"),
+            ((CARD, CARD, "first"), "0 differ"),
+            ((CARD, {**CARD, "knobs": {"rate": 1e-4, "rank": 4}}, "first"), "2 differ"),
+            ((CARD, {**CARD, "data_sha256": "b"}, "first"), "another file"),
+            ((CARD, 1.2, "first"), "run card"),
+        ],
+    },
+    "06.2": {
+        "solution": (20, LOSSES),
+        "also": [],
+        "mistakes": [((40, LOSSES), "last step"), ((30, LOSSES), "*training* loss"), ((10, LOSSES), "only some rows")],
+    },
+    "06.3": {
+        "solution": ("rate too high",),
+        "also": [("Rate too high",)],
+        "mistakes": [(("wrong labels",), "are correct"), (("too little data",), "plenty")],
+    },
+    "07.1": {
+        "solution": (*WIDTHS_OF, OUTCOMES[:40], OUTCOMES),
+        "also": [(round(WIDTHS_OF[0]), round(WIDTHS_OF[1]), OUTCOMES[:40], OUTCOMES)],
+        "mistakes": [
+            ((WIDTHS_OF[0] / 100, WIDTHS_OF[1] / 100, OUTCOMES[:40], OUTCOMES), "between 0 and 1"),
+            ((WIDTHS_OF[0] / 2, WIDTHS_OF[1] / 2, OUTCOMES[:40], OUTCOMES), "half of the interval"),
+        ],
+    },
+    "07.2": {
+        "solution": ({"personal data in answers": {"at_most": 0.01}}, 381),
+        "also": [({"personal data in answers": {"at_most": 0.01}}, 500)],
+        "mistakes": [
+            (({"personal data in answers": {"at_most": 0.01}}, 100), "still above"),
+            (({"personal data in answers": {"at_most": 0.01}}, 10_000), "half as many"),
+            (({"personal data in answers": {"at_least": 0.9}}, 100), "upper threshold"),
+        ],
+    },
+    "07.3": {
+        "solution": (BEST_WAY,),
+        "also": [(BEST_WAY.upper(),)],
+        "mistakes": [(("adapter",), "trained again"), (("oracle",), "before the question")],
     },
 }
 
