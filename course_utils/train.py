@@ -432,6 +432,7 @@ def _run(
     """One Trainer run; returns what was measured, step by step, and the seconds it took, those before an interruption included."""
     import torch
     from accelerate import PartialState
+    from peft.helpers import disable_input_dtype_casting
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
@@ -492,7 +493,8 @@ def _run(
     watch = _watch(loaded, held, here, progress, saver, listen, every=save, tokens=real)
     trainer = Ours(model=model, args=args, train_dataset=Batched(), callbacks=[watch])
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=str(saver.start) if saver.start else None)
+    with disable_input_dtype_casting(model):  # autocast chooses the number format, so the casts to and fro are idle
+        trainer.train(resume_from_checkpoint=str(saver.start) if saver.start else None)
     kept = ("step", "loss", "validation_loss", "said")
     history = [{k: row[k] for k in kept if k in row} for row in trainer.state.log_history if "loss" in row]
     return history, saver.spent + time.monotonic() - watch.began
