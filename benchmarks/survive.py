@@ -25,9 +25,9 @@ from course_utils.records import Example, Message, read_json, sha256, write_json
 from course_utils.settings import machine, set_seed
 from course_utils.train import Knobs, damage, train
 
-KNOBS = Knobs(rank=8, alpha=16, epochs=12.0, tokens=256)
+KNOBS = Knobs(rank=8, alpha=16, epochs=6.0, tokens=256)
 SAVES = 6
-STOCK_STEPS = 48
+STOCK_STEPS = 24
 
 
 def data(folder: Path) -> Path:
@@ -193,11 +193,11 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
         folder = fresh(base, "trial")
         child = started(run, folder, False)
         checkpoints = folder / "out" / "adapter" / ("checkpoints" if run is ours else "")
-        while len(list(checkpoints.glob("step-*" if run is ours else "checkpoint-*"))) < 2:
+        while len(_whole(checkpoints, run)) < 2:
             time.sleep(0.01)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        newest = _newest(checkpoints, run)
+        newest = max(_whole(checkpoints, run), key=lambda p: int(p.name.split("-")[1]))
         _spoil(rng, newest)
         found["damages"] += 1
         found["detected"] += run is ours and damage(newest) is not None
@@ -220,9 +220,10 @@ def _lost(folder: Path, before: list[int]) -> int:
     return max(0, before[-1] - after[0] + 1) if before and after else 0
 
 
-def _newest(checkpoints: Path, run) -> Path:
-    names = checkpoints.glob("step-*" if run is ours else "checkpoint-*")
-    return max(names, key=lambda p: int(p.name.split("-")[1]))
+def _whole(checkpoints: Path, run) -> list[Path]:
+    """Checkpoints to which the Trainer has written all its files."""
+    folders = checkpoints.glob("step-*" if run is ours else "checkpoint-*")
+    return [p for p in folders if (p / "trainer_state.json").exists()]
 
 
 def _spoil(rng: random.Random, checkpoint: Path) -> None:

@@ -50,7 +50,6 @@ def lab(tmp_path_factory):
         "COURSE_OUTPUTS": str(place / "outputs"),
         "HF_HUB_OFFLINE": "1",
     }
-    env.pop("OMP_NUM_THREADS", None)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={place}"]
     command += ["--LabApp.expose_app_in_browser=True"]
@@ -103,7 +102,7 @@ class Opened:
     def run_all(self) -> None:
         self.page.evaluate(RUN_ALL)
 
-    def wait(self, seconds: float = 180) -> None:
+    def wait(self, seconds: float = 400) -> None:
         self.page.wait_for_function("() => window.__done", timeout=1000 * seconds)
 
     def headings(self) -> None:
@@ -170,6 +169,11 @@ def test_01_base_vs_fine_tuned(browser, lab):
     choices.nth(0).check()  # round 1: A is the specialist's
     choices.nth(4).check()  # round 1: send neither
     opened.picture("voted")
+    few = page.locator(".jupyter-widgets:has-text('I only have 40 questions') input[type=checkbox]").first
+    few.check()
+    page.locator(".jupyter-widgets:has-text('cannot tell with 40')").first.wait_for(timeout=30_000)
+    few.scroll_into_view_if_needed()
+    opened.picture("few")
     tally = page.locator(".jp-CodeCell:has-text('vote.tally()')")
     tally.locator(".jp-Editor").click()
     page.keyboard.press("Shift+Enter")
@@ -196,7 +200,7 @@ def test_04_prepare_training_data(browser, lab):
     opened = Opened(browser, lab, "04_prepare_training_data")
     page = opened.page
     opened.run_all()
-    opened.wait(300)
+    opened.wait()
     opened.headings()
     assert page.locator(".jp-OutputArea-output img[alt]").count() == 4
     assert page.locator(".jp-OutputArea-output table th:has-text('missed')").count() == 3
@@ -217,16 +221,17 @@ def test_05_what_the_model_sees(browser, lab):
     opened.nothing_went_wrong()
 
 
+@pytest.mark.timeout(1500)  # with a busy second core it takes several times as long as alone
 def test_06_train_a_small_model(browser, lab):
     opened = Opened(browser, lab, "06_train_a_small_model")
     page = opened.page
     opened.run_all()
     live = page.locator(".jupyter-widgets:has-text('tokens a second'):has-text('seconds left')").first
-    live.wait_for(timeout=180_000)  # the run can be watched while it goes on
-    page.locator(".jupyter-widgets li:has-text('step')").first.wait_for(timeout=120_000)  # and the model is heard
+    live.wait_for(timeout=400_000)  # the run can be watched while it goes on
+    page.locator(".jupyter-widgets li:has-text('step')").first.wait_for(timeout=300_000)  # and the model is heard
     live.scroll_into_view_if_needed()
     opened.picture("live")
-    opened.wait(400)
+    opened.wait(900)
     opened.headings()
     assert page.locator("img[alt^='Loss while training']").count() == 2
     assert page.locator("img[alt^='Learning rate']").count() == 1
@@ -240,7 +245,7 @@ def test_02_cheaper_things_first(browser, lab):
     opened = Opened(browser, lab, "02_cheaper_things_first")
     page = opened.page
     opened.run_all()
-    opened.wait(300)
+    opened.wait()
     opened.headings()
     assert page.locator("img[alt^='Ways to company answers']").count() == 1
     assert page.locator("img[alt^='Company questions answered right, frozen test']").count() == 1
@@ -252,7 +257,7 @@ def test_07_test_and_validate(browser, lab):
     opened = Opened(browser, lab, "07_test_and_validate")
     page = opened.page
     opened.run_all()
-    opened.wait(300)
+    opened.wait()
     opened.headings()
     assert page.locator("img[alt^='Who obeys a stray instruction']").count() == 1
     assert page.locator(".jp-OutputArea-output:has-text('thresholds passed')").count() >= 1
@@ -261,4 +266,9 @@ def test_07_test_and_validate(browser, lab):
     choices.nth(0).check()
     choices.nth(4).check()
     opened.picture("voted")
+    few = page.locator(".jupyter-widgets:has-text('I only have 40 questions') input[type=checkbox]").first
+    few.check()
+    page.locator(".jupyter-widgets:has-text('cannot tell with 40')").first.wait_for(timeout=30_000)
+    few.scroll_into_view_if_needed()
+    opened.picture("few")
     opened.nothing_went_wrong()
