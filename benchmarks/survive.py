@@ -221,9 +221,9 @@ def _lost(folder: Path, before: list[int]) -> int:
 
 
 def _whole(checkpoints: Path, run) -> list[Path]:
-    """Checkpoints to which the Trainer has written all its files."""
-    folders = checkpoints.glob("step-*" if run is ours else "checkpoint-*")
-    return [p for p in folders if (p / "trainer_state.json").exists()]
+    """Checkpoints that were written to their end."""
+    pattern, last = ("step-*", "manifest.json") if run is ours else ("checkpoint-*", "trainer_state.json")
+    return [p for p in checkpoints.glob(pattern) if (p / last).exists()]
 
 
 def _spoil(rng: random.Random, checkpoint: Path) -> None:

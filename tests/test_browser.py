@@ -169,11 +169,6 @@ def test_01_base_vs_fine_tuned(browser, lab):
     choices.nth(0).check()  # round 1: A is the specialist's
     choices.nth(4).check()  # round 1: send neither
     opened.picture("voted")
-    few = page.locator(".jupyter-widgets:has-text('I only have 40 questions') input[type=checkbox]").first
-    few.check()
-    page.locator(".jupyter-widgets:has-text('cannot tell with 40')").first.wait_for(timeout=30_000)
-    few.scroll_into_view_if_needed()
-    opened.picture("few")
     tally = page.locator(".jp-CodeCell:has-text('vote.tally()')")
     tally.locator(".jp-Editor").click()
     page.keyboard.press("Shift+Enter")
