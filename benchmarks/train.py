@@ -10,12 +10,12 @@ row), highest learning rate, cosine with warm-up, clipping, and how often each e
     ours         `course train` as a learner calls it, checkpoints included
     sft          SFTTrainer with its defaults: 8 rows a step; it switches 16 bits and gradient checkpointing on by itself
     sft_same     the same with as many rows a step as ours has on average
-    sft_packed   SFTTrainer tuned: 16 bits, no checkpointing, fused AdamW, examples packed, as many tokens a step as ours
-    sft_grouped  SFTTrainer tuned: 16 bits, no checkpointing, fused AdamW, like lengths together, as many rows a step as ours
+    sft_packed   SFTTrainer tuned: no checkpointing, fused AdamW, examples packed, as many tokens a step as ours; 16 bits
+                 where they are quick, else 32
+    sft_grouped  SFTTrainer tuned in the same way, but like lengths together and as many rows a step as ours
     trainer      Trainer with its defaults: 32 bits, padded to the longest, attention mask; as many rows a step as ours
     bare         a loop in plain PyTorch, our batches and attention, 16 bits, fused AdamW, no mask, no checkpoints: the floor
-    bare32       the same in 32 bits: the floor where 16 bits are not quick (`sft_packed`, `sft_grouped` and `bare` are then
-                 left out, with the reason)
+    bare32       the same in 32 bits: the floor where 16 bits are not quick (`bare` is then left out, with the reason)
 
 *How it is measured*: every run has a process of its own, so that peak memory is its own; runs are interleaved, and a ratio is
 taken between runs of one round. Tokens are those of examples, without padding and without rows repeated to fill a batch. Seconds
@@ -286,13 +286,15 @@ def _trainer(job: Job, clock: Clock, here: Machine) -> Run:
     return _train_peer(trainer, clock, lambda: _pairs(rows))
 
 
-def _sft(job: Job, clock: Clock, here: Machine, same: bool = False, **tuned) -> Run:
-    """SFTTrainer; `tuned` are its settings that are not left at their defaults."""
+def _sft(job: Job, clock: Clock, here: Machine, same: bool = False, quick: bool = False, **tuned) -> Run:
+    """SFTTrainer; `tuned` are its settings that are not left at their defaults, `quick` adds those for speed."""
     from datasets import Dataset
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(BASE)
+    if quick:
+        tuned = {**tuned, "bf16": here.bf16, "gradient_checkpointing": False, "optim": "adamw_torch_fused"}
     if same:
         tuned = {**tuned, "per_device_train_batch_size": _rows_a_step(_rows(job.data, tokenizer))}
     data = Dataset.from_list([{"messages": [m.model_dump() for m in e.messages]} for e in read_rows(job.data, Example)])
@@ -312,14 +314,13 @@ def _unpacked(data: Sequence[Mapping]) -> list[tuple[list[int], list[int]]]:
     return pairs
 
 
-TUNED = {"bf16": True, "gradient_checkpointing": False, "optim": "adamw_torch_fused"}
 PACKED = {"packing": True, "max_length": WIDTHS[-1], "per_device_train_batch_size": max(1, KNOBS.tokens // WIDTHS[-1])}
 ARMS = {
     "ours": _ours,
     "sft": _sft,
     "sft_same": partial(_sft, same=True),
-    "sft_packed": partial(_sft, **TUNED, **PACKED, pad_to_multiple_of=64),
-    "sft_grouped": partial(_sft, same=True, **TUNED, train_sampling_strategy="group_by_length", pad_to_multiple_of=16),
+    "sft_packed": partial(_sft, quick=True, **PACKED, pad_to_multiple_of=64),
+    "sft_grouped": partial(_sft, same=True, quick=True, train_sampling_strategy="group_by_length", pad_to_multiple_of=16),
     "trainer": _trainer,
     "bare": partial(_bare, bf16=True),
     "bare32": partial(_bare, bf16=False),
@@ -415,7 +416,7 @@ def choose(asked: Sequence[str] | None, bf16: bool, why: str) -> tuple[list[str]
     if bf16:
         out["bare32"] = "not asked for"
     else:
-        out |= dict.fromkeys(("sft_packed", "sft_grouped", "bare"), why)
+        out["bare"] = why
     if asked:
         out.pop("bare32", None)
         out |= {arm: "not asked for" for arm in ARMS if arm not in asked}
