@@ -455,3 +455,11 @@ def test_the_home_of_a_name_is_found():
 
     assert home_of("graduate") == "Meet the graduate"
     assert home_of("no_such_name") is None
+
+
+def test_every_way_of_the_scoreboard_says_what_carries_over():
+    from course_utils.lesson.plots import CARRY_OVER
+
+    told = json.loads(CARRY_OVER.read_text(encoding="utf-8"))
+    assert [row["way"] for row in told] == list(read_json(REFERENCE / "scoreboard.json")["arms"])
+    assert all(row["holds"].endswith(".") and row["does not hold"].endswith(".") for row in told)

@@ -492,7 +492,7 @@ def show_scoreboard() -> None:
             }
         )
     show_table(table)
-    print("What holds for large models, and what does not:")
+    print(f"Memory: {board['memory_gb']} GB at most, all ways in one process. What holds for large models, and what does not:")
     show_table(json.loads(CARRY_OVER.read_text(encoding="utf-8")))
 
 
