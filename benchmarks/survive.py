@@ -169,15 +169,15 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
     length, wanted = time.monotonic() - began, result(run, whole)
     table = {"kills": 0, "survived": 0, "equal": 0, "litter": 0, "worst_steps_lost": 0}
     for k in range(kills):
-        folder = fresh(base, "trial")
-        if k % 2:
-            child = started(run, folder, False, boundary=k // 2)
-            os.waitpid(child, 0)
-        else:
-            child = started(run, folder, False)
-            time.sleep(rng.random() * length)
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        boundary, killed = k // 2 if k % 2 else None, False
+        while not killed:  # a run that ended before its killer came does not count
+            folder = fresh(base, "trial")
+            child = started(run, folder, False, boundary)
+            if boundary is None:
+                time.sleep(rng.random() * length)
+                os.kill(child, signal.SIGKILL)
+            killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+            boundary = boundary and rng.randrange(boundary)  # it had fewer file operations than that
         before = _steps(folder)
         table["kills"] += 1
         ended = finish(run, folder, True)
