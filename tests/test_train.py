@@ -203,7 +203,7 @@ def test_a_full_disk_is_said_in_plain_words(data, stopped, monkeypatch):
 def test_a_polite_request_to_end_leaves_checkpoints_and_a_plain_line(data, tmp_path):
     command = [sys.executable, "-m", "course_utils.cli", "train", "--data", data, "--out", tmp_path / "a", "--epochs", "400"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    for _ in range(600):
+    for _ in range(3000):
         if list((tmp_path / "a" / "checkpoints").glob("step-*")):
             break
         time.sleep(0.1)
