@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Literal
 
@@ -445,14 +446,10 @@ def _run(
         """Every batch of the run from the first one that is still to be learned; each process takes its share of the rows."""
 
         def __iter__(self):
-            epoch = 0
-            at = -int(saver.start.name.split("-")[1]) if saver.start else 0
-            while True:
-                for chosen in rows.batches(epoch):
-                    if at >= 0:
-                        yield rows.tensors(chosen[crew.process_index :: crew.num_processes])
-                    at += 1
-                epoch += 1
+            done = int(saver.start.name.split("-")[1]) if saver.start else 0
+            order = (chosen for epoch in count() for chosen in rows.batches(epoch))
+            for chosen in islice(order, done, steps):  # nothing if only the last words were missing
+                yield rows.tensors(chosen[crew.process_index :: crew.num_processes])
 
     class Ours(Trainer):
         def get_train_dataloader(self):

@@ -181,6 +181,20 @@ def test_resume_without_a_checkpoint_starts_afresh_and_says_so(data, tmp_path, c
     assert "starting afresh" in capsys.readouterr().out
 
 
+def test_ended_between_the_last_step_and_the_adapter_takes_no_step_more(data, tmp_path, monkeypatch):
+    from course_utils import train as module
+
+    def ended(*args):
+        raise KeyboardInterrupt
+
+    whole = read_json(train(data, tmp_path / "whole", knobs=SHORT) / "run.json")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(module, "_write", ended)
+        train(data, tmp_path / "a", knobs=SHORT)
+    again = read_json(train(data, tmp_path / "a", knobs=SHORT, resume=True) / "run.json")
+    assert again["losses"] == whole["losses"]
+
+
 def test_a_folder_that_is_in_use_is_refused(data, tmp_path):
     from filelock import FileLock
 
