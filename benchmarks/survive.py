@@ -3,7 +3,7 @@
     python benchmarks/survive.py --kills 200 --damages 100        writes benchmarks/survive.json
 
 Each trial starts a small run, kills it with SIGKILL (half of them at a random moment, half right before or after one of the file
-operations of a save), starts it again and lets it finish. It *survived* if the second start finishes by itself, and is *equal* if all
+operations, from the run's first one on: whole saves, not its end), starts it again and lets it finish. It *survived* if the second start finishes by itself, and is *equal* if all
 losses and the adapter are bit for bit those of a run that nobody killed. *Damage* flips a byte, cuts a file short or deletes one in
 the newest checkpoint before the second start. Linux and macOS only: trials are forked from one process that has imported everything.
 """
