@@ -1,11 +1,13 @@
 """Does a training run survive being killed? `course train` and the stock Trainer through the same harness.
 
-    python benchmarks/survive.py --kills 200 --damages 100        writes benchmarks/survive.json
+    python benchmarks/survive.py --kills 300 --damages 100        writes benchmarks/survive.json
 
-Each trial starts a small run, kills it with SIGKILL (half of them at a random moment, half right before or after one of the file
-operations, from the run's first one on: whole saves, not its end), starts it again and lets it finish. It *survived* if the second start finishes by itself, and is *equal* if all
-losses and the adapter are bit for bit those of a run that nobody killed. *Damage* flips a byte, cuts a file short or deletes one in
-the newest checkpoint before the second start. Linux and macOS only: trials are forked from one process that has imported everything.
+Each trial starts a small run, kills it with SIGKILL, starts it again and lets it finish. Half of the kills come at a random moment.
+The other half come right before or after a file operation: one in three from the run's first operation on, two in three from its
+last one back, so that they hold every boundary of the first save, of the last one and of the end. A trial *survived* if the second
+start finishes by itself, and is *equal* if all losses and the adapter are bit for bit those of a run that nobody killed. *Damage*
+flips a bit, cuts a file short or deletes one in the newest checkpoint before the second start. Linux and macOS only: trials are
+forked from one process that has imported everything.
 """
 
 import argparse
@@ -88,7 +90,7 @@ def stock(folder: Path, again: bool) -> None:
 
 
 def started(run, folder: Path, again: bool, boundary: int | None = None) -> int:
-    """Fork a process that runs; at the file operation number `boundary` it kills itself. Returns its process id."""
+    """Fork a process that runs; at this boundary of a file operation it kills itself. Returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -96,9 +98,9 @@ def started(run, folder: Path, again: bool, boundary: int | None = None) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        if boundary is not None:
-            _fatal(boundary)
+        seen = _watch_files(boundary)
         run(folder, again)
+        (folder / "operations.txt").write_text(str(seen[0]))
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -107,8 +109,8 @@ def started(run, folder: Path, again: bool, boundary: int | None = None) -> int:
     os._exit(code)
 
 
-def _fatal(boundary: int) -> None:
-    """Let this process kill itself before (even numbers) or after (odd ones) its file operation number `boundary // 2`."""
+def _watch_files(boundary: int | None) -> list[int]:
+    """Count this process's file operations; it kills itself before (even boundaries) or after (odd ones) number `boundary // 2`."""
     seen = [0]
 
     def wrapped(call):
@@ -133,6 +135,7 @@ def _fatal(boundary: int) -> None:
     torch.save = wrapped(torch.save)
     safetensors.torch.save_file = wrapped(safetensors.torch.save_file)
     builtins.open = wrapped(builtins_open)
+    return seen
 
 
 def result(run, folder: Path) -> tuple | None:
@@ -167,9 +170,10 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
     began = time.monotonic()
     assert finish(run, whole, False), (whole / "log.txt").read_text()
     length, wanted = time.monotonic() - began, result(run, whole)
+    boundaries = 2 * int((whole / "operations.txt").read_text())
     table = {"kills": 0, "survived": 0, "equal": 0, "litter": 0, "worst_steps_lost": 0}
     for k in range(kills):
-        boundary, killed = k // 2 if k % 2 else None, False
+        boundary, killed = _boundary(k // 2, boundaries) if k % 2 else None, False
         while not killed:  # a run that ended before its killer came does not count
             folder = fresh(base, "trial")
             child = started(run, folder, False, boundary)
@@ -177,7 +181,7 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
                 time.sleep(rng.random() * length)
                 os.kill(child, signal.SIGKILL)
             killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
-            boundary = boundary and rng.randrange(boundary)  # it had fewer file operations than that
+            boundary = boundary and rng.randrange(boundary)  # this time it had fewer file operations than that
         before = _steps(folder)
         table["kills"] += 1
         ended = finish(run, folder, True)
@@ -194,6 +198,7 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
         child = started(run, folder, False)
         checkpoints = folder / "out" / "adapter" / ("checkpoints" if run is ours else "")
         while len(_whole(checkpoints, run)) < 2:
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), f"{run.__name__} ended before it had two checkpoints"
             time.sleep(0.01)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -206,7 +211,13 @@ def harness(run, base: Path, kills: int, damages: int, seed: int) -> dict:
         found["equal"] += ended and result(run, folder) == wanted
         print(f"\r{run.__name__}: {found}", end="", flush=True)
     print()
-    return {"seconds_uninterrupted": round(length, 1), **table, "damage": found}
+    return {"seconds_uninterrupted": round(length, 1), "file_operations": boundaries // 2, **table, "damage": found}
+
+
+def _boundary(number: int, boundaries: int) -> int:
+    """The boundary at which a trial kills: every third from the run's start on, the others from its end back."""
+    ahead, back = number // 3, number - number // 3
+    return (ahead if number % 3 == 0 else boundaries - back) % boundaries
 
 
 def _steps(folder: Path) -> list[int]:
@@ -242,7 +253,7 @@ def _spoil(rng: random.Random, checkpoint: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--damages", type=int, default=100)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--only", choices=("ours", "stock"))
