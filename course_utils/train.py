@@ -292,7 +292,7 @@ def _start_of(out: Path, plan: dict, resume: bool) -> Path | None:
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    for path in sorted(folder.glob("step-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
+    for path in reversed(_checkpoints(folder)):
         fault = damage(path)
         if fault:
             print(f"skipped {shown(path)}: {fault}")
@@ -310,6 +310,11 @@ def _start_of(out: Path, plan: dict, resume: bool) -> Path | None:
         return path
     print("there is no checkpoint to go on from: starting afresh")
     return None
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Finished checkpoints, whether they hold or not, the oldest first."""
+    return sorted(folder.glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
 
 
 def damage(path: str | Path) -> str | None:
@@ -351,7 +356,8 @@ class _Saver:
     start: Path | None
 
     def __post_init__(self) -> None:
-        self.spent = read_json(self.start / "manifest.json")["seconds"] if self.start else 0.0
+        before = read_json(self.start / "manifest.json") if self.start else {"step": 0, "seconds": 0.0}
+        self.done, self.spent = before["step"], before["seconds"]
         self.work = self.out / "checkpoints" / "unfinished"
 
     def seal(self, step: int, seconds: float, validation_loss: float | None = None) -> None:
@@ -364,7 +370,7 @@ class _Saver:
         place = self.work.parent / f"step-{step}"
         shutil.rmtree(place, ignore_errors=True)  # one that did not hold
         os.replace(made, place)
-        whole = sorted(self.work.parent.glob("step-*"), key=lambda p: int(p.name.split("-")[1]))
+        whole = _checkpoints(self.work.parent)
         losses = {p: read_json(p / "manifest.json")["validation_loss"] for p in whole if damage(p) is None}
         best = min((p for p, loss in losses.items() if loss is not None), key=losses.get, default=None)
         for old in whole[:-2]:
@@ -446,9 +452,8 @@ def _run(
         """Every batch of the run from the first one that is still to be learned; each process takes its share of the rows."""
 
         def __iter__(self):
-            done = int(saver.start.name.split("-")[1]) if saver.start else 0
             order = (chosen for epoch in count() for chosen in rows.batches(epoch))
-            for chosen in islice(order, done, steps):  # nothing if only the last words were missing
+            for chosen in islice(order, saver.done, steps):  # nothing if only the last words were missing
                 yield rows.tensors(chosen[crew.process_index :: crew.num_processes])
 
     class Ours(Trainer):
