@@ -1,6 +1,6 @@
 """A real JupyterLab in headless Chromium: notebooks opened, run and clicked as a learner does it.
 
-Skipped with one line where there is no Chromium. Screenshots go to outputs/screenshots when COURSE_SCREENSHOTS is set.
+Skipped with one line where there is no Chromium. Screenshots go to the folder that COURSE_SCREENSHOTS names, if it is set.
 """
 
 import json
