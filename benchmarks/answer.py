@@ -1,6 +1,6 @@
 """How quick is answering? The same questions, model and greedy decoding in three ways, side by side in one run.
 
-    python benchmarks/answer.py        writes benchmarks/answer.json; about ten minutes on two cores
+    python benchmarks/answer.py        writes benchmarks/answer.json; about a quarter of an hour on two cores
 
 *Pipeline* is the text-generation pipeline of transformers, called question by question. *Batches* is its `generate` for 32
 prompts at a time, sorted by length and padded on the left. *Ours* is `answer_questions`. The ways take turns; times are medians
