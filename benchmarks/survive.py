@@ -127,13 +127,11 @@ def _watch_files(boundary: int | None) -> list[int]:
 
         return counted
 
-    import safetensors.torch
     import torch
 
     builtins_open = builtins.open
     os.replace, os.unlink, os.mkdir = wrapped(os.replace), wrapped(os.unlink), wrapped(os.mkdir)
     torch.save = wrapped(torch.save)
-    safetensors.torch.save_file = wrapped(safetensors.torch.save_file)
     builtins.open = wrapped(builtins_open)
     return seen
 
